@@ -1,0 +1,1 @@
+"""How a card behaves: the card operating system, its files, PINs, keys and memory."""

@@ -1,0 +1,1 @@
+"""What is on the cards: files, their codecs and examples. Knows no behaviour."""

@@ -1,0 +1,1 @@
+"""The gateway a practice runs: price, build, sign, keep, send, match, post."""

@@ -1,0 +1,1 @@
+"""Sessions with the two cards over a reader connection."""

@@ -1,0 +1,1 @@
+"""Cryptographic Message Syntax: signed and enveloped, under a fixed policy. Pure."""

@@ -1,0 +1,1 @@
+"""Between gateway and receiver: message, SMTP, mailbox, retries, legal calendar."""

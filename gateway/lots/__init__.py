@@ -1,0 +1,1 @@
+"""FSE and lots: encoding, numbering, signing, sealing, verifying. Pure."""

@@ -1,0 +1,1 @@
+"""Trust: certificate paths, revocation lists, the opposition list."""

@@ -1,0 +1,1 @@
+"""The reader: bytes between a card and a host."""

@@ -1,0 +1,1 @@
+"""The bench, run from a checkout: test authority, receiver, demo, load."""
