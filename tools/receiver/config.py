@@ -1,0 +1,54 @@
+"""What a receiver is started with. Every limit of the service stands here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.clock import Clock, Rng, SystemClock, system_rng
+
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that no peer can push: sizes in bytes, times in seconds, counts of objects."""
+
+    message_bytes: int = 4 * 1024 * 1024
+    file_bytes: int = 999 * 128
+    connections: int = 64
+    waiting: int = 256
+    idle_seconds: float = 30.0
+    session_seconds: float = 300.0
+    group: int = 64
+    return_invoices: int = 5_000
+
+
+@dataclass(frozen=True)
+class ReceiverConfig:
+    """Where the receiver finds its keys, keeps its state and delivers its answers.
+
+    `authority`: directory made by `python -m tools.pki`; `state`: directory of the ledger and the fault
+    control file; `maildir`: the practice's mailbox, used for every sender the `directory` file does not
+    name. `port` 0 takes a free one. `day_seconds`: how long one day lasts for the payment calendar.
+    """
+
+    authority: Path
+    state: Path
+    maildir: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    policy: str = "modern"
+    practice: str = "practice"
+    day_seconds: float = DAY_SECONDS
+    payment_days: int = 5
+    faults: Sequence[str] = ()
+    overrides: Path | None = None
+    directory: Path | None = None
+    opposition: Path | None = None
+    threads: int = 2
+    limits: Limits = field(default_factory=Limits)
+    clock: Clock = field(default_factory=SystemClock)
+    rng: Rng = system_rng
+    say: Callable[[str], None] = print
