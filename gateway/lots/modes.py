@@ -1,0 +1,42 @@
+"""Securing modes: which card signs what (SSV `cModeSecur`, codes of the JFSE model)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One way to secure an invoice.
+
+    `family`: modes of one family may share a lot. `header`: a 7H record is present.
+    `vitale`, `cps`: the card's signature is required.
+    """
+
+    code: int
+    name: str
+    family: str
+    header: bool
+    vitale: bool
+    cps: bool
+
+
+MODES = {
+    mode.code: mode
+    for mode in (
+        Mode(3, "secured", "signed", True, True, True),
+        Mode(4, "desynchronised", "signed", True, True, True),
+        Mode(1, "without Vitale", "without-vitale", True, False, True),
+        Mode(5, "degraded", "degraded", False, False, False),
+    )
+}
+
+
+def mode_of(code: int) -> Mode:
+    """The mode with this code; InputError for a code that is not handled."""
+    if code not in MODES:
+        known = ", ".join(f"{mode.code} ({mode.name})" for mode in MODES.values())
+        raise InputError(f"securing mode {code} is not handled; choose one of {known}")
+    return MODES[code]
