@@ -247,7 +247,8 @@ def _field_bytes(number: int, rank: int, value: str) -> bytes:
 
 
 def _fields(body: bytes, number: int) -> tuple[str, ...]:
-    values, at = [], 0
+    values: list[str] = []
+    at = 0
     while at < len(body):
         raw, at = _sized(body, at, f"field {len(values) + 1} of group {number}")
         if not raw.isascii():

@@ -21,7 +21,8 @@ class Ef:
     """An elementary file.
 
     `acl` is the contact access rule (access mode byte, then one security condition byte per
-    bit set, ISO 7816-4 5.4.3.1); `fcp` the exact FCP bytes when they are known, None to let the card build them.
+    bit set, ISO 7816-4 5.4.3.1); `fcp` the exact FCP bytes when they are known, None to let the card
+    build them.
     """
 
     fid: int
