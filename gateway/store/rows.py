@@ -1,0 +1,284 @@
+"""What goes into the store and what comes out of it: frozen values, money in cents, times in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Protocol
+
+from gateway.store.states import FseState, LotState
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFse:
+    """One signed FSE to keep. `label` names the acts only: nothing about the patient leaves `body`.
+
+    `practitioner` and `destination` (regime, caisse, centre) and `mode` say which lot it may join.
+    """
+
+    practice: str
+    number: int
+    practitioner: str
+    destination: str
+    mode: int
+    third_party: str
+    elaborated: datetime
+    deadline: date
+    body: bytes = field(repr=False)
+    base_cents: int = 0
+    amo_cents: int = 0
+    amc_cents: int = 0
+    patient_cents: int = 0
+    excess_cents: int = 0
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LotNumbers:
+    """Numbers reserved for one lot: none of them is ever given out again."""
+
+    practice: str
+    lot_number: int
+    lot_date: date
+    file_id: int
+    compostage: str
+
+
+class SealedLotLike(Protocol):
+    """What `keep_lot` needs of a sealed lot (gateway.lots.sealing.SealedLot)."""
+
+    @property
+    def id(self) -> str:
+        """Fixed at sealing, the same on every resend."""
+        ...
+
+    @property
+    def lot_number(self) -> int:
+        """1 to 999."""
+        ...
+
+    @property
+    def lot_date(self) -> date:
+        """Day of the lot."""
+        ...
+
+    @property
+    def file_id(self) -> int:
+        """1 to 999999."""
+        ...
+
+    @property
+    def compostage(self) -> str:
+        """19 digits."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Number of FSE inside."""
+        ...
+
+    @property
+    def message(self) -> bytes:
+        """The whole mail: the bytes that every attempt sends."""
+        ...
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the file 000…999, the one a receipt must name."""
+        ...
+
+    @property
+    def recipient(self) -> str:
+        """Mail address of the organism."""
+        ...
+
+
+class ReceiptLike(Protocol):
+    """What `post_receipt` needs of an ARL for one lot (gateway.records.arl.Arl)."""
+
+    @property
+    def lot_date(self) -> date:
+        """Day of the lot it answers."""
+        ...
+
+    @property
+    def lot_number(self) -> int:
+        """Number of the lot it answers."""
+        ...
+
+    @property
+    def file_id(self) -> int:
+        """File id of the lot it answers."""
+        ...
+
+    @property
+    def compostage(self) -> str:
+        """Compostage of the mail it answers."""
+        ...
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the file as the receiver got it."""
+        ...
+
+    @property
+    def positive(self) -> bool:
+        """True: received and conform."""
+        ...
+
+    @property
+    def error_class(self) -> str:
+        """One letter, blank when positive."""
+        ...
+
+    @property
+    def code(self) -> str:
+        """Four characters, blank when positive."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What a NOEMIE return says of one FSE. `paid` False is a rejection with its code and text."""
+
+    number: int
+    lot_number: int
+    paid: bool
+    amo_cents: int = 0
+    amc_cents: int = 0
+    code: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingGroup:
+    """FSE that may share a lot: one practitioner, one destination, one mode; oldest deadline first."""
+
+    practice: str
+    practitioner: str
+    destination: str
+    mode: int
+    numbers: tuple[int, ...]
+    deadline: date
+
+
+@dataclass(frozen=True, slots=True)
+class FseRow:
+    """One FSE as lists show it."""
+
+    practice: str
+    number: int
+    practitioner: str
+    destination: str
+    mode: int
+    third_party: str
+    state: FseState
+    elaborated: datetime
+    deadline: date
+    base_cents: int
+    amo_cents: int
+    amc_cents: int
+    patient_cents: int
+    excess_cents: int
+    label: str
+    lot_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LotRow:
+    """One lot as lists and the sender see it; `message` is filled by `claim_due` only.
+
+    `attempts` counts failed attempts since the last success, `sends` the times the relay took it.
+    """
+
+    id: str
+    practice: str
+    destination: str
+    recipient: str
+    lot_number: int
+    lot_date: date
+    file_id: int
+    compostage: str
+    count: int
+    state: LotState
+    attempts: int
+    sends: int
+    next_attempt_at: datetime | None
+    failing_since: datetime | None
+    sent_at: datetime | None
+    ack_due: datetime | None
+    reason: str
+    message: bytes = field(default=b"", repr=False)
+
+
+class Outcome(StrEnum):
+    """What posting a return did. Only POSTED changes a state."""
+
+    POSTED = "posted"
+    REPEATED = "repeated"
+    UNMATCHED = "unmatched"
+    CONTRADICTED = "contradicted"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptOutcome:
+    """What one ARL did: which lot it moved to which state, or why it moved none."""
+
+    outcome: Outcome
+    lot_id: str | None
+    state: LotState | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentOutcome:
+    """What one payment line did: which FSE it moved to which state, or why it moved none."""
+
+    outcome: Outcome
+    number: int
+    state: FseState | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One change of state: when, from what (empty at birth), to what, why."""
+
+    at: datetime
+    what: str
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """A return that moved nothing and waits for a person: an unreadable message or a stranger's ARL."""
+
+    at: datetime
+    kind: str
+    outcome: str
+    reason: str
+    message_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many FSE and lots stand in each state, and what needs a person."""
+
+    fse: dict[str, int]
+    lots: dict[str, int]
+    unmatched: int
+    late: int
+
+
+class Recordable(Protocol):
+    """A sequence of payment lines and where they came from."""
+
+    @property
+    def payments(self) -> Sequence[Payment]:
+        """One entry per FSE of the return."""
+        ...
