@@ -1,4 +1,4 @@
-"""A whole running receiver: SMTP door, crypto threads, one writer, one outbox. Used by the demo and the CLI."""
+"""A running receiver: SMTP door, crypto threads, one writer, one outbox. For the demo and the CLI."""
 
 from __future__ import annotations
 

@@ -1,0 +1,150 @@
+"""From a message to a verified lot: the checks of the receiver, in their order (billing facts 10, item 11).
+
+envelope → decrypt → gzip limit → records, counters, totals → certificate chain → opposition → signatures.
+Until the signer is known every failure is the same refusal, whatever was wrong (promise A9): in `modern`
+the signer is known once the SignedData stands, in `sesam` once the lot's own card signature stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from gateway.cms.enveloped import DecryptionKey
+from gateway.cms.policy import Policy
+from gateway.errors import GatewayError, InputError
+from gateway.exchange.message import Subject, parse
+from gateway.lots.refusal import LotRefusal
+from gateway.lots.sealing import Opened, open_sealed
+from gateway.lots.verify import VerifiedLot, verify_lot
+from gateway.pki import Purpose, Trust, VitaleAuthority
+
+ENVELOPE_CODE = "1000"
+DESCRIPTIONS = ("SESAM/FSE/Z", "SESAMTEST/FSE/Z")
+_AFTER_LOT_SIGNATURE = frozenset({"5003", "5004", "5005", "5006"})
+_FILE_ID = re.compile(rb"[0-9A-Z]{6}")
+_NO_DATE = date(2000, 1, 1)
+
+
+@dataclass(frozen=True)
+class Named:
+    """What an ARL names. Zeros where nothing could be read; `digest` is of the file, else of the message."""
+
+    sender: str
+    compostage: str
+    digest: bytes
+    file_id: str = "000000"
+    lot_number: int = 0
+    lot_date: date = _NO_DATE
+    organism: str = ""
+    invoices: int = 0
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The outcome: a verified lot, or a refusal. `named` is None when the message names no sender.
+
+    `reason` is for the local log only; with class E it is the only place where the cause is said.
+    """
+
+    named: Named | None
+    verified: VerifiedLot | None = field(default=None, repr=False)
+    refusal: LotRefusal | None = None
+    reason: str = ""
+
+
+class Gate:
+    """Opens messages under one policy with one decryption key. Stateless: any thread may call it."""
+
+    def __init__(
+        self, key: DecryptionKey, policy: Policy, trust: Trust, vitale: VitaleAuthority, limit: int
+    ) -> None:
+        self._key, self._policy, self._trust, self._vitale = key, policy, trust, vitale
+        self._limit = limit
+
+    def open(self, raw: bytes, when: datetime) -> Opening:
+        """Never raises on any bytes."""
+        try:
+            opened = self._unseal(raw, when)
+        except Exception as error:  # noqa: BLE001  nothing a peer sends may look different here
+            return _opaque(raw, error)
+        try:
+            return self._verify(raw, opened, when)
+        except Exception as error:  # noqa: BLE001  an unforeseen failure is refused like a foreseen one
+            return _opaque(raw, error)
+
+    def _unseal(self, raw: bytes, when: datetime) -> Opened:
+        opened = open_sealed(
+            raw,
+            key=self._key,
+            policy=self._policy,
+            trust=self._trust,
+            purpose=Purpose.CPS_SIGNATURE,
+            when=when,
+            limit=self._limit,
+        )
+        if opened.envelope.description not in DESCRIPTIONS:
+            raise InputError("the message is opened, but what it carries is not a file of FSE")
+        return opened
+
+    def _verify(self, raw: bytes, opened: Opened, when: datetime) -> Opening:
+        named = _read_names(opened)
+        try:
+            verified = verify_lot(opened.payload, self._trust, self._vitale, when)
+            _agree(opened, verified)
+        except LotRefusal as refusal:
+            if opened.signer is None and refusal.error_code not in _AFTER_LOT_SIGNATURE:
+                return _opaque(raw, refusal)
+            return Opening(named, refusal=refusal, reason=str(refusal))
+        return Opening(named, verified)
+
+
+def _opaque(raw: bytes, error: Exception) -> Opening:
+    """One refusal for everything; the digest it names is that of the message, the sender's own input."""
+    reason = getattr(error, "reason", "") or (str(error) if isinstance(error, GatewayError) else repr(error))
+    refusal = LotRefusal(ENVELOPE_CODE, "the message cannot be opened; seal the lot again and send it")
+    try:
+        subject = Subject.parse(parse(raw).subject)
+    except Exception:  # noqa: BLE001  a message without a usable outside cannot be answered
+        return Opening(None, refusal=refusal, reason=reason)
+    # INVENTED(arl-envelope-digest): an ARL of class E names the SHA-256 of the mail, as the file was never seen.
+    digest = hashlib.sha256(raw).digest()
+    return Opening(Named(subject.sender, subject.compostage, digest), refusal=refusal, reason=reason)
+
+
+def _read_names(opened: Opened) -> Named:
+    """File id, lot number and date as the file says them, for the ARL; zeros where they are not usable."""
+    outside, payload = opened.envelope, opened.payload
+    file_id, number = payload[49:55], payload[147:150]
+    try:
+        lot_date = datetime.strptime(payload[199:205].decode("ascii"), "%y%m%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        lot_date = _NO_DATE
+    return Named(
+        sender=outside.sender_number,
+        compostage=outside.compostage,
+        digest=hashlib.sha256(payload).digest(),
+        file_id=file_id.decode() if _FILE_ID.fullmatch(file_id) else "000000",
+        lot_number=int(number) if number.isdigit() else 0,
+        lot_date=lot_date,
+        organism=payload[27:41].decode("ascii") if payload[27:41].isdigit() else "",
+        invoices=outside.count,
+    )
+
+
+def _agree(opened: Opened, verified: VerifiedLot) -> None:
+    """Outside and inside tell one story: sender, signer, compostage and count (attacks L1 to L7)."""
+    outside, lot = opened.envelope, verified.lot
+    if (
+        outside.sender_number != verified.file.sender
+        or lot.billing_number.rjust(14, "0") != outside.sender_number
+    ):
+        raise LotRefusal("5006", "the sender of the message is not the professional of the lot")
+    if opened.signer is not None and opened.signer.certificate.der != verified.certificate.der:
+        raise LotRefusal("5006", "the signer of the message is not the signer of the lot")
+    if lot.compostage != outside.compostage:
+        raise LotRefusal("5006", "the lot was signed for another message: its compostage differs")
+    if outside.count != len(verified.fses):
+        raise LotRefusal("4003", "the subject announces another number of invoices than the lot holds")
