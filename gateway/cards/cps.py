@@ -1,0 +1,226 @@
+"""A session with a CPS: holder, certificates, PIN, situations, signature, authentication."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from card.iso7816.apdu import CommandAPDU, ResponseAPDU
+from gateway.cards.access import decoded, read_file, require_card, select_application, unexpected
+from gateway.cards.signing import (
+    SIGNATURE_LENGTH,
+    SecurityEnvironment,
+    checked_signature,
+    compute_signature,
+    mse_set,
+)
+from gateway.errors import CardRefusal
+from gateway.secret import Secret
+from reader.connection import Connection
+from reader.errors import CardProtocolError, SlotTaken
+from reader.slot import Exclusive
+
+KEY_SIGNATURE, KEY_AUTHENTICATION = 0x81, 0x82
+
+PIN_DIGITS = 4
+PIN_STORED = 8
+"""The code porteur has 4 digits, sent as 8 bytes filled with FF (facts of the card's AODF)."""
+
+DIGEST_INFO_SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
+"""DigestInfo of a SHA-256, before the digest (RFC 8017, 9.2 note 1)."""
+
+_SIGN = mse_set(0xB6, 0x42, KEY_SIGNATURE)
+_AUTHENTICATE = mse_set(0xA4, 0x02, KEY_AUTHENTICATION)
+
+
+class PinRefusal(CardRefusal):
+    """The card did not accept the PIN; `remaining_tries` says how many are left (0: blocked)."""
+
+    def __init__(self, sentence: str, *, code: str, remaining_tries: int) -> None:
+        super().__init__(sentence, code=code)
+        self.remaining_tries = remaining_tries
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The practitioner on the card. `national_id` is type and number, "8" followed by 11 RPPS digits."""
+
+    national_id: str
+    id_type: str
+    civility: str
+    name: str = field(repr=False)
+    first_name: str = field(repr=False)
+    profession: str
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """One place of practice: the fields of SSV group 2."""
+
+    logical_number: str
+    mode: str
+    status: str
+    sector: str
+    structure_id_type: str
+    structure_id: str
+    structure_name: str
+    billing_number: str
+    billing_key: str
+    convention: str
+    specialty: str
+    zone: str
+    ik_zone: str
+    agreements: tuple[str, ...]
+    may_sign_invoice: bool
+    may_sign_lot: bool
+
+
+class CpsSession:
+    """An open session; use it as a context manager or call `close()`. A `Signer` once the PIN is verified.
+
+    `serial`, `holder`, `signature_certificate` and `authentication_certificate` (DER) are read by `open`;
+    `situations` by `verify_pin`. Every call raises the errors of `reader.errors` when the card is pulled
+    out or misbehaves: open a new session after that, the PIN is asked again.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.serial = ""
+        self.holder = Holder("", "", "", "", "", "")
+        self.situations: tuple[Situation, ...] = ()
+        self.signature_certificate = b""
+        self.authentication_certificate = b""
+        self._environment = SecurityEnvironment(connection)
+        self._resets = connection.resets
+        self._verified = False
+
+    def __repr__(self) -> str:
+        return f"CpsSession({self.connection.slot_name!r})"
+
+    def __enter__(self) -> CpsSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @classmethod
+    def open(cls, connection: Connection) -> CpsSession:
+        """Read what is free on the card; raises CardRefusal (wrong-card) when the slot holds another card."""
+        session = cls(connection)
+        with connection.exclusive():
+            session._read_free_files()
+        return session
+
+    @property
+    def certificate(self) -> bytes:
+        """The signature certificate (DER): what a `Signer` shows."""
+        return self.signature_certificate
+
+    @property
+    def pin_verified(self) -> bool:
+        """True after `verify_pin` until the session ends."""
+        return self._verified
+
+    def exclusive(self) -> Exclusive:
+        """`with session.exclusive():` no other thread uses this card, from PIN to signature for example."""
+        return self.connection.exclusive()
+
+    def verify_pin(self, pin: Secret) -> None:
+        """Present the code porteur, then read the situations.
+
+        Nothing is sent for an empty or impossible PIN (CardRefusal pin-format: no try is spent). A wrong one
+        raises PinRefusal wrong-pin, a blocked card PinRefusal pin-blocked.
+        """
+        command = CommandAPDU(0, 0x20, 0x00, 0x01, self._pin_block(pin))
+        with self.connection.exclusive():
+            self._ready()
+            self._verified = False
+            answer = self.connection.transmit(command)
+            if answer.sw != 0x9000:
+                raise self._pin_refused(answer)
+            self._verified = True
+            self._environment.forget()
+            self.situations = self._read_situations()
+
+    def sign_digest(self, digest: bytes) -> bytes:
+        """RSASSA-PKCS1-v1_5 signature (256 bytes) with the signature key over a SHA-256 digest (32 bytes).
+
+        Raises CardRefusal (access-refused) before `verify_pin`, InputError on another length.
+        """
+        operation = compute_signature(digest)
+        with self.connection.exclusive():
+            self._ready()
+            answer = self._environment.perform(_SIGN, operation)
+        if answer.sw != 0x9000:
+            raise unexpected(self.connection, "to sign", answer)
+        return checked_signature(self.connection, answer)
+
+    def authenticate(self, data: bytes) -> bytes:
+        """INTERNAL AUTHENTICATE with the authentication key over SHA-256(data): 256 bytes.
+
+        Raises CardRefusal (access-refused) before `verify_pin`.
+        """
+        info = DIGEST_INFO_SHA256 + hashlib.sha256(data).digest()
+        with self.connection.exclusive():
+            self._ready()
+            operation = CommandAPDU(0, 0x88, 0x00, 0x00, info, SIGNATURE_LENGTH)
+            answer = self._environment.perform(_AUTHENTICATE, operation)
+        if answer.sw != 0x9000:
+            raise unexpected(self.connection, "to authenticate", answer)
+        return checked_signature(self.connection, answer)
+
+    def close(self) -> None:
+        """End the session: the card is reset and forgets the PIN. Safe when the card has gone."""
+        self._verified = False
+        self.connection.close()
+
+    def _read_free_files(self) -> None:
+        from card.layout import cps as layout
+
+        connection = self.connection
+        require_card(connection, "CPS")
+        self.serial = decoded(connection, layout.SerialNumber.decode, read_file(connection, layout.FID_SN))
+        if not select_application(connection, layout.AID_CONTACT):
+            raise CardProtocolError(connection.slot_name, "it has no contact application")
+        self.signature_certificate = read_file(connection, layout.FID_CERT_SIGNATURE)
+        self.authentication_certificate = read_file(connection, layout.FID_CERT_AUTHENTICATION)
+
+    def _read_situations(self) -> tuple[Situation, ...]:
+        return ()
+
+    def _pin_block(self, pin: Secret) -> bytes:
+        digits = pin.reveal()
+        if len(digits) != PIN_DIGITS or not digits.isdigit():
+            raise CardRefusal(
+                f"The PIN of a CPS has {PIN_DIGITS} digits: type it again "
+                f"(nothing was sent to the card in the {self.connection.slot_name} slot).",
+                code="pin-format",
+            )
+        return digits.ljust(PIN_STORED, b"\xff")
+
+    def _pin_refused(self, answer: ResponseAPDU) -> CardRefusal | CardProtocolError:
+        where = f"the CPS in the {self.connection.slot_name} slot"
+        tries = 0 if answer.sw == 0x6983 else answer.sw.remaining_tries
+        if tries is None:
+            return unexpected(self.connection, "the PIN", answer)
+        if tries == 0:
+            return PinRefusal(
+                f"The PIN of {where} is blocked: unblock it with its PUK, or use another CPS.",
+                code="pin-blocked",
+                remaining_tries=0,
+            )
+        left = "1 try is left" if tries == 1 else f"{tries} tries are left"
+        return PinRefusal(
+            f"Wrong PIN for {where}: {left} before it blocks, type it again with care.",
+            code="wrong-pin",
+            remaining_tries=tries,
+        )
+
+    def _ready(self) -> None:
+        """Raise when the card has been reset, closed or pulled out since the session was opened."""
+        self.connection.check()
+        if self.connection.resets != self._resets:
+            raise SlotTaken(self.connection.slot_name)
