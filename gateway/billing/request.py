@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
+from typing import Any, NoReturn
 
 from gateway.errors import InputError
 
@@ -22,8 +22,11 @@ MAX_QUANTITY = 99  # B2 type 4, positions 81-82: two digits
 MAX_COEFFICIENT = Decimal("9999.99")  # B2 type 4, positions 83-88: four digits and two decimals
 MAX_CENTS = 9_999_999  # B2 type 4, positions 98-104 and 115-121: seven digits
 
-_CODE = re.compile(r"[A-Z][A-Z0-9]{0,3}")
-_T = TypeVar("_T")
+_CODE = re.compile(r"[A-Z][A-Z0-9]{0,4}")  # B2 type 4, positions 76-80
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_HUNDREDTH = Decimal("0.01")
+_OPTIONAL = ("pathway", "nature", "third_party")
+_RIGHTS = ("alsace_moselle", "ald", "css", "ame", "aspa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +79,170 @@ class CareRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CareRequest:
         """Read the JSON form; raises InputError naming the first field that is wrong."""
-        raise NotImplementedError
+        reader = _Reader(data, "", ("date", "practitioner", "beneficiary", "acts", *_OPTIONAL))
+        request = cls(
+            date=reader.day("date"),
+            practitioner=_practitioner(reader.mapping("practitioner")),
+            beneficiary=_beneficiary(reader.mapping("beneficiary")),
+            acts=tuple(_act(item, index) for index, item in enumerate(reader.items("acts"))),
+            **{name: reader.text(name) for name in _OPTIONAL if name in data},
+        )
+        check(request)
+        return request
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form: `from_json(r.to_json()) == r`."""
-        raise NotImplementedError
+        whole = asdict(self)
+        whole["date"] = self.date.isoformat()
+        whole["beneficiary"]["birth_date"] = self.beneficiary.birth_date.isoformat()
+        whole["acts"] = [{**act, "coefficient": str(act["coefficient"])} for act in whole["acts"]]
+        return whole
+
+
+def check(request: CareRequest) -> None:
+    """Refuse values that no table could price; raises InputError naming the field."""
+    _one_of("pathway", request.pathway, PATHWAYS)
+    _one_of("nature", request.nature, NATURES)
+    _one_of("third_party", request.third_party, THIRD_PARTIES)
+    _one_of("practitioner.zone", request.practitioner.zone, ZONES)
+    month = request.beneficiary.pregnancy_month
+    if month is not None and not 1 <= month <= 9:
+        raise InputError(
+            f"beneficiary.pregnancy_month: {month} is not a month of pregnancy; give 1 to 9 or null."
+        )
+    if request.beneficiary.birth_date > request.date:
+        raise InputError("beneficiary.birth_date: the birth is after the care; correct one of the two dates.")
+    if not 1 <= len(request.acts) <= MAX_ACTS:
+        raise InputError(f"acts: {len(request.acts)} acts; give 1 to {MAX_ACTS} on one sheet.")
+    for index, act in enumerate(request.acts):
+        _check_act(act, index)
 
 
 def check_dates(request: CareRequest, today: date) -> None:
-    """Refuse care in the future and care before the birth; raises InputError naming the field."""
-    raise NotImplementedError
+    """Refuse care in the future; raises InputError naming the field. `today` is the day in Paris."""
+    if request.date > today:
+        raise InputError(
+            f"date: care on {request.date} is in the future (today is {today}); correct the date."
+        )
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"{name}: {value!r} is not known; use one of {', '.join(allowed)}.")
+
+
+def _check_act(act: Act, index: int) -> None:
+    if not _CODE.fullmatch(act.code):
+        raise InputError(
+            f"acts[{index}].code: {act.code!r} is not an act code; give 1 to 5 capital letters and digits."
+        )
+    if not 1 <= act.quantity <= MAX_QUANTITY:
+        raise InputError(f"acts[{index}].quantity: {act.quantity} is out of range; give 1 to {MAX_QUANTITY}.")
+    coefficient = act.coefficient
+    if coefficient != 1 and not _is_coefficient(coefficient):
+        raise InputError(
+            f"acts[{index}].coefficient: {coefficient} is not usable; "
+            f"give 0.01 to {MAX_COEFFICIENT} with at most two decimals."
+        )
+    charged = act.charged_cents
+    if charged is not None and not 0 <= charged <= MAX_CENTS:
+        raise InputError(
+            f"acts[{index}].charged_cents: {charged} is not an amount; "
+            f"give 0 to {MAX_CENTS} cents, never negative."
+        )
+
+
+def _is_coefficient(value: Decimal) -> bool:
+    return value.is_finite() and 0 < value <= MAX_COEFFICIENT and value == value.quantize(_HUNDREDTH)
+
+
+def _practitioner(data: Mapping[str, Any]) -> Practitioner:
+    reader = _Reader(data, "practitioner.", ("specialty", "convention", "optam", "zone"))
+    return Practitioner(
+        specialty=reader.text("specialty"),
+        convention=reader.text("convention"),
+        optam=reader.flag("optam"),
+        zone=reader.text("zone", "metropole"),
+    )
+
+
+def _beneficiary(data: Mapping[str, Any]) -> Beneficiary:
+    reader = _Reader(
+        data, "beneficiary.", ("birth_date", "regime", *_RIGHTS, "pregnancy_month", "complementary")
+    )
+    return Beneficiary(
+        birth_date=reader.day("birth_date"),
+        regime=reader.text("regime", "01"),
+        **{right: reader.flag(right) for right in _RIGHTS},
+        pregnancy_month=reader.whole("pregnancy_month"),
+        complementary=reader.text("complementary") if data.get("complementary") is not None else None,
+    )
+
+
+def _act(data: object, index: int) -> Act:
+    if not isinstance(data, Mapping):
+        raise InputError(f"acts[{index}]: an act is an object with at least a code.")
+    reader = _Reader(data, f"acts[{index}].", ("code", "quantity", "coefficient", "charged_cents"))
+    quantity = reader.whole("quantity")
+    return Act(
+        code=reader.text("code"),
+        quantity=1 if quantity is None else quantity,
+        coefficient=reader.decimal("coefficient"),
+        charged_cents=reader.whole("charged_cents"),
+    )
+
+
+class _Reader:
+    """Takes typed values out of one JSON object and names the field when a value is of the wrong kind."""
+
+    def __init__(self, data: Mapping[str, Any], path: str, known: Sequence[str]) -> None:
+        if not isinstance(data, Mapping):
+            raise InputError(f"{path.rstrip('.') or 'the request'}: a JSON object is needed here.")
+        for name in data:
+            if name not in known:
+                raise InputError(f"{path}{name}: unknown field; the fields here are {', '.join(known)}.")
+        self._data, self._path = data, path
+
+    def _fail(self, name: str, wanted: str) -> NoReturn:
+        state = "is missing" if self._data.get(name) is None else "is not usable"
+        raise InputError(f"{self._path}{name}: {state}; give {wanted}.")
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        value = self._data.get(name)
+        return value if isinstance(value, Mapping) else self._fail(name, "an object")
+
+    def items(self, name: str) -> Sequence[object]:
+        value = self._data.get(name)
+        return value if isinstance(value, list | tuple) else self._fail(name, "a list of acts")
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._data.get(name, default)
+        return value if isinstance(value, str) and value else self._fail(name, "a text")
+
+    def flag(self, name: str) -> bool:
+        value = self._data.get(name, False)
+        return value if isinstance(value, bool) else self._fail(name, "true or false")
+
+    def whole(self, name: str) -> int | None:
+        value = self._data.get(name)
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+            return value
+        return self._fail(name, "a whole number")
+
+    def decimal(self, name: str) -> Decimal:
+        value = self._data.get(name, 1)
+        if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+            self._fail(name, "a number")
+        try:
+            return Decimal(str(value))
+        except InvalidOperation:
+            self._fail(name, "a number")
+
+    def day(self, name: str) -> date:
+        value = self._data.get(name)
+        if not isinstance(value, str) or not _DAY.fullmatch(value):
+            self._fail(name, "a date as YYYY-MM-DD")
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self._fail(name, "a date that exists, as YYYY-MM-DD")
