@@ -47,7 +47,7 @@ def open_emulated(images: Sequence[str]) -> EmulatedReader:
 def _open_image(path: str, slot: str) -> Card:
     from pathlib import Path  # noqa: PLC0415 - start-up time
 
-    from card.kernel.memory import ImageError  # noqa: PLC0415
+    from card.kernel.errors import ImageError  # noqa: PLC0415
     from card.kernel.storage import FileStorage  # noqa: PLC0415
     from card.personalise import open_card  # noqa: PLC0415
 

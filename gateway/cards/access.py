@@ -1,4 +1,4 @@
-"""What both sessions do with a card: select an application, read a whole file, name the card that is there."""
+"""What both sessions do with a card: select an application, read a whole file, name the card in the slot."""
 
 from __future__ import annotations
 
