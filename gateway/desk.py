@@ -1,0 +1,92 @@
+"""A place of work: one reader with a Vitale slot and a CPS slot, and the sessions with the two cards.
+
+The CPS is unlocked once and stays so until it leaves its slot; a Vitale session lives for one patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from gateway.cards.cps import CpsSession
+from gateway.cards.vitale import VitaleSession
+from gateway.errors import CardRefusal
+from gateway.secret import Secret
+from reader.errors import ReaderError
+from reader.slot import Slot
+
+
+class Reader(Protocol):
+    """Any reader with named slots: emulated, PC/SC or serial."""
+
+    def slot(self, name: str) -> Slot:
+        """The slot of this name; ReaderError when there is none."""
+        ...
+
+
+class Desk:
+    """Opens and closes sessions; holds the PIN of nobody."""
+
+    def __init__(self, reader: Reader, *, vitale_slot: str = "Vitale", cps_slot: str = "CPS") -> None:
+        self._vitale_slot, self._cps_slot = reader.slot(vitale_slot), reader.slot(cps_slot)
+        self._cps: CpsSession | None = None
+
+    @property
+    def is_unlocked(self) -> bool:
+        """True while the CPS that was unlocked is still in its slot."""
+        if self._cps is None:
+            return False
+        try:
+            self._cps.connection.check()
+        except ReaderError:
+            self._cps = None
+        return self._cps is not None
+
+    @property
+    def has_vitale(self) -> bool:
+        """True while a card is in the Vitale slot."""
+        return self._vitale_slot.is_present
+
+    @property
+    def has_cps(self) -> bool:
+        """True while a card is in the CPS slot."""
+        return self._cps_slot.is_present
+
+    def unlock(self, pin: Secret) -> CpsSession:
+        """Open the CPS and present the PIN; CardRefusal or ReaderError says what is wrong."""
+        self.lock()
+        session = CpsSession.open(self._cps_slot.connect())
+        try:
+            session.verify_pin(pin)
+        except (CardRefusal, ReaderError):
+            session.close()
+            raise
+        self._cps = session
+        return session
+
+    def lock(self) -> None:
+        """End the CPS session: the card forgets the PIN."""
+        session, self._cps = self._cps, None
+        if session is not None:
+            with suppress(ReaderError):
+                session.close()
+
+    @property
+    def cps(self) -> CpsSession:
+        """The unlocked CPS session; CardRefusal when the PIN has to be given (again)."""
+        if not self.is_unlocked or self._cps is None:
+            raise CardRefusal(
+                f"The CPS in the {self._cps_slot.name} slot is locked: give its PIN.", code="pin-needed"
+            )
+        return self._cps
+
+    @contextmanager
+    def vitale(self) -> Iterator[VitaleSession]:
+        """A session with the Vitale in its slot, ended on the way out."""
+        session = VitaleSession.open(self._vitale_slot.connect())
+        try:
+            yield session
+        finally:
+            with suppress(ReaderError):
+                session.close()

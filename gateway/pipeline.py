@@ -1,0 +1,139 @@
+"""One FSE, top to bottom: a care act becomes a kept FSE (1 to 7), kept FSE become a queued lot (8 to 10).
+
+The rest of the line is gateway/delivery.py: 11 send, 12 receipt, 13 send again, 14 payment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.billing.engine import Price, price
+from gateway.cards.cps import CpsSession
+from gateway.cards.vitale import VitaleSession
+from gateway.care import CareAct, Parties
+from gateway.exchange.calendar import legal_day, send_deadline
+from gateway.lots.fse import Fse, FseDraft, encode_fse
+from gateway.lots.lot import LotHeader, build_lot, cut
+from gateway.lots.organism import Organism
+from gateway.lots.sealing import SealedLot, seal
+from gateway.lots.verify import verify_fse
+from gateway.pki import Purpose
+from gateway.practice import Practice
+from gateway.steps import step
+from gateway.store.rows import StoredFse, WaitingGroup
+
+SECURED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What the caller hears once an FSE is durably kept: its number, its price, where it will go."""
+
+    number: int
+    price: Price
+    destination: str
+
+
+def bill(practice: Practice, cps: CpsSession, vitale: VitaleSession, act: CareAct) -> Billed:
+    """Steps 1 to 7. Returns only when the FSE is kept; raises GatewayError and keeps nothing otherwise."""
+    act.check_date(legal_day(practice.clock.now()))
+    with step("number"):
+        number = practice.store.reserve_fse_number(practice.id)
+    with step("cards"):
+        parties = _read_cards(practice, cps, vitale, act)
+    with step("price"):
+        request = parties.request(act, optam=practice.optam, zone=practice.zone)
+        priced = price(request, practice.tables)
+    with step("encode"):
+        draft = encode_fse(
+            number, practice.clock.now(), parties.practitioner, parties.insured(act.date), request, priced,
+            mode=SECURED, vitale_serial=vitale.serial, cps_serial=cps.serial,
+        )  # fmt: skip
+    with step("sign"):
+        fse = _sign(draft, cps, vitale)
+    with step("check"):
+        verify_fse(fse, cps.certificate, practice.vitale_authority)
+    with step("keep"):
+        practice.store.keep_fse(_row(practice, parties, act, fse, priced))
+    return Billed(number, priced, fse.destination.key)
+
+
+def make_lots(practice: Practice, cps: CpsSession) -> list[SealedLot]:
+    """Steps 8 to 10 for every kept FSE of this CPS's holder; lots are queued durably one by one."""
+    made = []
+    for group in practice.store.fse_waiting(practice.id):
+        if group.practitioner == cps.holder.national_id:
+            made += _lots_of_group(practice, cps, group)
+    return made
+
+
+def _read_cards(practice: Practice, cps: CpsSession, vitale: VitaleSession, act: CareAct) -> Parties:
+    """Step 2: the CPS is valid and not revoked, the Vitale is not opposed, both give what the act needs."""
+    now = practice.clock.now()
+    practice.trust.validate(cps.certificate, now, Purpose.CPS_SIGNATURE)
+    practice.opposition.check(vitale.serial, now)
+    if not vitale.is_authenticated:
+        vitale.authenticate(cps)
+    return Parties.of(act, cps, vitale.read_rights())
+
+
+def _sign(draft: FseDraft, cps: CpsSession, vitale: VitaleSession) -> Fse:
+    """Step 5: the Vitale seals the digest, the CPS signs the same digest; nobody else gets in between."""
+    with cps.exclusive(), vitale.exclusive():
+        return draft.sealed(vitale.seal(draft.digest), vitale.certificate, cps.sign_digest(draft.digest))
+
+
+def _row(practice: Practice, parties: Parties, act: CareAct, fse: Fse, priced: Price) -> StoredFse:
+    """Step 7: what is kept. Nothing that names the patient is outside `body`."""
+    return StoredFse(
+        practice=practice.id,
+        number=fse.number,
+        practitioner=parties.practitioner.national_id,
+        destination=fse.destination.key,
+        mode=fse.mode,
+        third_party=act.third_party,
+        elaborated=practice.clock.now(),
+        deadline=send_deadline(act.date, third_party=act.third_party != "none"),
+        body=fse.to_bytes(),
+        base_cents=priced.base_cents,
+        amo_cents=priced.amo_cents,
+        amc_cents=priced.amc_cents,
+        patient_cents=priced.patient_cents,
+        excess_cents=priced.excess_cents,
+        label=" + ".join(line.code for line in priced.lines),
+    )
+
+
+def _lots_of_group(practice: Practice, cps: CpsSession, group: WaitingGroup) -> list[SealedLot]:
+    bodies = practice.store.fse_bodies(group.practice, group.numbers)
+    return [_one_lot(practice, cps, fses) for fses in cut(Fse.parse(body) for body in bodies)]
+
+
+def _one_lot(practice: Practice, cps: CpsSession, fses: Sequence[Fse]) -> SealedLot:
+    now, destination = practice.clock.now(), fses[0].destination
+    with step("lot"):
+        header = _header(practice, cps, fses[0], destination)
+        draft = build_lot(header, fses)
+        lot = draft.signed(cps.sign_digest(draft.digest), cps.certificate)
+    with step("seal"):
+        practice.trust.validate(practice.receiver_certificate, now, Purpose.RECEIVER_ENCRYPTION)
+        sealed = seal(
+            lot, sender=practice.address, recipient=destination.address, policy=practice.policy, signer=cps,
+            recipient_certificate=practice.receiver_certificate, rng=practice.rng, now=now,
+        )  # fmt: skip
+    with step("queue"):
+        practice.store.keep_lot(practice.id, sealed, [fse.number for fse in fses])
+    return sealed
+
+
+def _header(practice: Practice, cps: CpsSession, first: Fse, destination: Organism) -> LotHeader:
+    now = practice.clock.now()
+    return LotHeader(
+        billing_number=first.view().billing_number,
+        national_id=cps.holder.national_id,
+        name=f"{cps.holder.name} {cps.holder.first_name}".strip(),
+        destination=destination,
+        numbers=practice.store.reserve_lot(practice.id, destination.key, legal_day(now)),
+        created=now,
+    )

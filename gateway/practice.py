@@ -1,0 +1,36 @@
+"""Everything the straight line needs from outside, in one value: store, clock, tables, trust, keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.billing.tables import Tables
+from gateway.clock import Clock, Rng
+from gateway.cms.enveloped import DecryptionKey
+from gateway.cms.policy import Policy
+from gateway.pki import OppositionList, Trust, VitaleAuthority
+from gateway.store.store import Store
+
+
+@dataclass(frozen=True)
+class Practice:
+    """One practice at work. `id` is its short name in the store, `address` its mail address.
+
+    `receiver_certificate` (DER) encrypts what leaves, `decryption` opens what comes back.
+    `optam` and `zone` are what no card says of the practice's tariffs.
+    """
+
+    id: str
+    address: str
+    store: Store
+    clock: Clock
+    rng: Rng = field(repr=False)
+    tables: Tables = field(repr=False)
+    trust: Trust = field(repr=False)
+    vitale_authority: VitaleAuthority = field(repr=False)
+    opposition: OppositionList = field(repr=False)
+    policy: Policy
+    receiver_certificate: bytes = field(repr=False)
+    decryption: DecryptionKey = field(repr=False)
+    optam: bool = False
+    zone: str = "metropole"

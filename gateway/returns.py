@@ -1,0 +1,56 @@
+"""What comes back from the receiver: opens a mail and reads the ARL or the NOEMIE return inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.delivery import Opened, Opener
+from gateway.errors import InputError
+from gateway.lots.sealing import open_sealed
+from gateway.pki import Purpose
+from gateway.practice import Practice
+from gateway.records.arl import parse_arl
+from gateway.records.noemie_file import NoemieReturn, parse_noemie
+from gateway.records.noemie_file import Payment as NoemiePayment
+from gateway.store.rows import Payment
+
+
+def opener(practice: Practice) -> Opener:
+    """The opener for a practice's mailbox: decrypts, verifies the receiver's signature, reads the file."""
+
+    def open_return(raw: bytes) -> Opened:
+        mail = open_sealed(
+            raw,
+            key=practice.decryption,
+            policy=practice.policy,
+            trust=practice.trust,
+            purpose=Purpose.RECEIVER_SIGNATURE,
+            when=practice.clock.now(),
+        )
+        description = mail.envelope.description
+        if description.startswith("SESAM/ARL/"):
+            return Opened(mail.payload, receipts=(parse_arl(mail.payload),))
+        if description.startswith("NOEMIE/"):
+            return Opened(mail.payload, payments=_payments(parse_noemie(mail.payload)))
+        raise InputError(
+            f"a message of kind {description!r} is neither an ARL nor a NOEMIE return: look at it by hand"
+        )
+
+    return open_return
+
+
+def _payments(answer: NoemieReturn) -> Sequence[Payment]:
+    return tuple(_payment(entry) for entry in answer.payments)
+
+
+def _payment(entry: NoemiePayment) -> Payment:
+    reject = entry.rejects[0] if entry.rejects else None
+    return Payment(
+        number=entry.invoice,
+        lot_number=entry.lot_number,
+        paid=not entry.is_rejected,
+        amo_cents=entry.amo.paid_cents,
+        amc_cents=entry.amc.paid_cents if entry.amc else 0,
+        code=reject.code if reject else "",
+        text=reject.text if reject else "",
+    )
