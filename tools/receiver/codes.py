@@ -6,11 +6,11 @@ ALREADY_PAID = "2900005"
 UNKNOWN_INSURED = "0250050"
 EXEMPTION_NOT_ON_FILE = "0450072"
 NATURE_INCOMPATIBLE = "0317051"
-# INVENTED(return-code-rights): no public code says that rights were closed at the care date, so 0250 051 does.
+# INVENTED(return-code-rights): no public code says that rights were closed at the care date: 0250 051 does.
 RIGHTS_CLOSED = "0250051"
-# INVENTED(return-code-tariff): no public code says that the caisse computes another amount, so 0500 001 does.
+# INVENTED(return-code-tariff): no public code says that the caisse computes another amount: 0500 001 does.
 OTHER_AMOUNT = "0500001"
-# INVENTED(return-code-act): no public code says that the caisse cannot price an act, so 0500 002 does.
+# INVENTED(return-code-act): no public code says that the caisse cannot price an act: 0500 002 does.
 UNKNOWN_ACT = "0500002"
 
 TEXTS = {

@@ -68,11 +68,11 @@ class Gate:
         """Never raises on any bytes."""
         try:
             opened = self._unseal(raw, when)
-        except Exception as error:  # noqa: BLE001  nothing a peer sends may look different here
+        except Exception as error:
             return _opaque(raw, error)
         try:
             return self._verify(raw, opened, when)
-        except Exception as error:  # noqa: BLE001  an unforeseen failure is refused like a foreseen one
+        except Exception as error:
             return _opaque(raw, error)
 
     def _unseal(self, raw: bytes, when: datetime) -> Opened:
@@ -103,13 +103,15 @@ class Gate:
 
 def _opaque(raw: bytes, error: Exception) -> Opening:
     """One refusal for everything; the digest it names is that of the message, the sender's own input."""
-    reason = getattr(error, "reason", "") or (str(error) if isinstance(error, GatewayError) else repr(error))
+    reason = getattr(error, "reason", "") or (
+        str(error) if isinstance(error, GatewayError) else type(error).__name__
+    )
     refusal = LotRefusal(ENVELOPE_CODE, "the message cannot be opened; seal the lot again and send it")
     try:
         subject = Subject.parse(parse(raw).subject)
-    except Exception:  # noqa: BLE001  a message without a usable outside cannot be answered
+    except Exception:
         return Opening(None, refusal=refusal, reason=reason)
-    # INVENTED(arl-envelope-digest): an ARL of class E names the SHA-256 of the mail, as the file was never seen.
+    # INVENTED(arl-envelope-digest): an ARL of class E names the SHA-256 of the mail: the file was never seen.
     digest = hashlib.sha256(raw).digest()
     return Opening(Named(subject.sender, subject.compostage, digest), refusal=refusal, reason=reason)
 

@@ -1,0 +1,109 @@
+"""The caisse's own files: the people it insures and the professionals it knows.
+
+Both are built from the shipped card profiles, so that every card of the bench is known to the caisse, and
+then changed by an overrides file (TOML), so that card and base can differ on purpose:
+
+    [[insured]]
+    nir = "…"                  # 13 characters
+    birth_date = 1980-01-31    # one beneficiary; without it, everybody on this card
+    known = false              # absent from the base
+    exemptions = []            # what is on file: ald, maternity, css, ame, aspa
+    rights = [[2020-01-01, 2030-12-31]]
+    alsace_moselle = true
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import InputError
+
+EXEMPTIONS = ("ald", "maternity", "css", "ame", "aspa")
+_KEYS = {"nir", "birth_date", "known", "exemptions", "rights", "alsace_moselle"}
+
+Period = tuple[date, date]
+"""First and last day, both included."""
+
+
+@dataclass(frozen=True)
+class Insured:
+    """One beneficiary as the caisse knows them. `birth_date` is AAMMJJ, as an invoice writes it."""
+
+    nir: str = field(repr=False)
+    birth_date: str = field(repr=False)
+    rights: tuple[Period, ...] = ()
+    exemptions: frozenset[str] = frozenset()
+    alsace_moselle: bool = False
+    name: str = field(default="", repr=False)
+    first_name: str = field(default="", repr=False)
+
+    def has_rights(self, on: date) -> bool:
+        """Whether a period of rights holds on this day."""
+        return any(start <= on <= end for start, end in self.rights)
+
+
+class InsuredBase:
+    """Everybody insured, by NIR of the insured person and birth date of the beneficiary."""
+
+    def __init__(self, people: Iterable[Insured]) -> None:
+        self._people: dict[str, list[Insured]] = {}
+        for person in people:
+            self._people.setdefault(person.nir, []).append(person)
+
+    def find(self, nir: str, birth_date: str) -> Insured | None:
+        """The beneficiary, or None when the base does not know them."""
+        for person in self._people.get(nir, ()):
+            if person.birth_date == birth_date:
+                return person
+        return None
+
+    def __len__(self) -> int:
+        return sum(map(len, self._people.values()))
+
+    def overridden(self, path: Path) -> InsuredBase:
+        """This base with the changes of an overrides file; InputError names the entry and key at fault."""
+        try:
+            rows = tomllib.loads(path.read_text("utf-8")).get("insured", [])
+        except (OSError, ValueError) as error:
+            raise InputError(f"overrides {path.name} cannot be read ({error}); correct the file") from None
+        people = [person for group in self._people.values() for person in group]
+        for index, row in enumerate(rows, 1):
+            people = _override(people, row, f"overrides {path.name}, entry {index}")
+        return InsuredBase(people)
+
+
+def _override(people: Sequence[Insured], row: Mapping[str, Any], where: str) -> list[Insured]:
+    if unknown := set(row) - _KEYS:
+        raise InputError(f"{where}: unknown key {sorted(unknown)[0]!r}; use {', '.join(sorted(_KEYS))}")
+    if set(row.get("exemptions", ())) - set(EXEMPTIONS):
+        raise InputError(f"{where}: exemptions are {', '.join(EXEMPTIONS)}")
+    birth = row.get("birth_date")
+    wanted = f"{birth:%y%m%d}" if isinstance(birth, date) else None
+    chosen = [p for p in people if p.nir == row.get("nir") and wanted in (None, p.birth_date)]
+    if not chosen:
+        raise InputError(
+            f"{where}: nobody in the base has this nir and birth_date; copy them from the profile"
+        )
+    others = [person for person in people if person not in chosen]
+    return (
+        others if row.get("known") is False else others + [_changed(person, row, where) for person in chosen]
+    )
+
+
+def _changed(person: Insured, row: Mapping[str, Any], where: str) -> Insured:
+    changes: dict[str, Any] = {}
+    if "exemptions" in row:
+        changes["exemptions"] = frozenset(row["exemptions"])
+    if "alsace_moselle" in row:
+        changes["alsace_moselle"] = bool(row["alsace_moselle"])
+    if "rights" in row:
+        periods = tuple(tuple(period) for period in row["rights"])
+        if not all(len(p) == 2 and all(isinstance(day, date) for day in p) for p in periods):
+            raise InputError(f"{where}: rights are pairs of dates, first and last day")
+        changes["rights"] = periods
+    return replace(person, **changes)
