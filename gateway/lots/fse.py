@@ -5,72 +5,78 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from gateway.errors import InputError
+from gateway.lots.invoice import Invoice, check_signatures, read_invoice
+from gateway.lots.modes import mode_of
+from gateway.lots.numbering import check_invoice_number
 from gateway.lots.organism import Organism
 from gateway.lots.parties import InsuredIds, PractitionerIds
+from gateway.lots.view import THIRD_PARTIES, ActLine, FseView, view_of
+from gateway.records import b2, security
+from gateway.records.fields import write_date, write_moment
 
 if TYPE_CHECKING:
-    from gateway.billing.engine import Price
+    from gateway.billing.engine import Price, PricedLine
     from gateway.billing.request import CareRequest
 
-
-@dataclass(frozen=True, slots=True)
-class ActLine:
-    """One act as billed; amounts in cents. `code`: NGAP letters, or the CCAM code of a 4M record."""
-
-    code: str
-    date: str
-    quantity: int
-    coefficient: Decimal
-    unit_cents: int
-    base_cents: int
-    rate: int
-    amo_cents: int
-    amc_cents: int
-    charged_cents: int
-    exemption: str
-    specialty: str
+__all__ = ["ActLine", "Fse", "FseDraft", "FseView", "encode_fse"]
 
 
 @dataclass(frozen=True, slots=True)
-class FseView:
-    """What an invoice says, decoded, for the receiver's adjudication. Dates are AAMMJJ, amounts cents."""
+class Fse:
+    """A sealed invoice. `records`: all of it, security records included, 128 bytes each.
 
-    number: int
-    mode: int
-    elaborated: datetime | None
-    billing_number: str
-    national_id: str = field(repr=False)
-    nir: str = field(repr=False)
-    nir_key: str = field(repr=False)
-    own_nir: str = field(repr=False)
-    rank: str
-    birth_date: str = field(repr=False)
-    birth_rank: str
-    regime: str
-    caisse: str
-    centre: str
-    destination: Organism
-    care_date: str
-    nature: str
-    exemption: str
-    pathway: str
-    third_party: str
-    contract_type: str
-    complementary_number: str
-    vitale_serial: str
-    cps_serial: str
-    lines: tuple[ActLine, ...]
-    base_cents: int
-    amo_cents: int
-    amc_cents: int
-    charged_cents: int
+    `invoice` holds what the records say (numbers, amounts, seals), read and checked when the FSE was made.
+    """
+
+    records: bytes = field(repr=False)
+    invoice: Invoice = field(compare=False)
+
+    @classmethod
+    def parse(cls, data: bytes, first_record: int = 1) -> Fse:
+        """Strict reading of one invoice; LotRefusal says what is wrong and where."""
+        return cls(data, read_invoice(data, first_record))
+
+    def to_bytes(self) -> bytes:
+        """The records one after the other."""
+        return self.records
+
+    @property
+    def number(self) -> int:
+        """The invoice number."""
+        return self.invoice.number
+
+    @property
+    def mode(self) -> int:
+        """The code of the securing mode."""
+        return self.invoice.mode.code
+
+    @property
+    def destination(self) -> Organism:
+        """The organism this invoice goes to."""
+        return self.invoice.destination
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of records 2 to 7H: what both cards signed."""
+        return self.invoice.digest
+
+    @property
+    def count(self) -> int:
+        """The number of records."""
+        return len(self.records) // 128
+
+    def view(self) -> FseView:
+        """Everything decoded."""
+        return view_of(self.records, self.invoice)
 
 
 @dataclass(frozen=True, slots=True)
 class FseDraft:
-    """An invoice ready to be signed: canonical records (2 to 5, then 7H) and their SHA-256 digest (32 bytes)."""
+    """An invoice ready to be signed: records 2 to 5 and 7H, and the SHA-256 digest of them (32 bytes)."""
 
     number: int
     mode: int
@@ -81,42 +87,48 @@ class FseDraft:
         self, vitale_seal: bytes = b"", vitale_certificate: bytes = b"", cps_signature: bytes = b""
     ) -> Fse:
         """The invoice with the signatures its mode asks for; InputError when one is missing or in excess."""
-        raise NotImplementedError
+        check_signatures(mode_of(self.mode), self.number, vitale_seal, vitale_certificate, cps_signature)
+        pieces = (
+            security.split(vitale_seal, "V"),
+            security.split(cps_signature, "P"),
+            security.split(vitale_certificate, "K"),
+        )
+        return Fse.parse(self.records + b"".join(pieces))
 
 
 @dataclass(frozen=True, slots=True)
-class Fse:
-    """A sealed invoice: every record of it, security records included. `number` is its invoice number."""
+class _Sheet:
+    """Everything that `encode_fse` was given, handed from record to record."""
 
     number: int
+    elaborated: datetime
+    practitioner: PractitionerIds
+    insured: InsuredIds
+    request: CareRequest
+    price: Price
     mode: int
-    records: bytes = field(repr=False)
+    vitale_serial: str
+    cps_serial: str
+    accident: date | None
 
-    @classmethod
-    def parse(cls, data: bytes) -> Fse:
-        """Strict reading of one invoice; LotRefusal says what is wrong and where."""
-        raise NotImplementedError
-
-    def to_bytes(self) -> bytes:
-        """The records one after the other, 128 bytes each."""
-        return self.records
+    @property
+    def base(self) -> dict[str, str | int]:
+        """Positions 2 to 38, the same in every record of the invoice."""
+        return {
+            "ps": self.practitioner.billing_number,
+            "nir": self.insured.nir,
+            "nir_key": self.insured.nir_key,
+            "rank": self.insured.rank,
+            "invoice": self.number,
+        }
 
     @property
     def destination(self) -> Organism:
-        """The organism this invoice goes to."""
-        raise NotImplementedError
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 that both cards signed."""
-        raise NotImplementedError
-
-    def view(self) -> FseView:
-        """Everything decoded."""
-        raise NotImplementedError
+        """The organism for the insured person."""
+        return Organism.of_insured(self.insured.regime, self.insured.caisse, self.insured.centre)
 
 
-def encode_fse(
+def encode_fse(  # noqa: PLR0917 - in the order in which they become known
     number: int,
     elaborated: datetime,
     practitioner: PractitionerIds,
@@ -129,5 +141,123 @@ def encode_fse(
     cps_serial: str = "",
     accident: date | None = None,
 ) -> FseDraft:
-    """Write one invoice; InputError names the record, field and position of a value that does not fit."""
-    raise NotImplementedError
+    """Write one invoice; InputError names the record, field and position of a value that does not fit.
+
+    `elaborated`: aware, UTC. `vitale_serial`: 20 hex digits, "" without Vitale. `accident`: date of a work
+    accident, only with nature "at".
+    """
+    check_invoice_number(number)
+    sheet = _Sheet(
+        number, elaborated, practitioner, insured, request, price, mode, vitale_serial, cps_serial, accident
+    )
+    _check_sheet(sheet)
+    base = sheet.base
+    acts = [_act(base, sheet, line) for line in price.lines]
+    tail = _security_start(sheet) if mode_of(mode).header else b""
+    records = b"".join((_start(base, sheet), _pathway(base, sheet), *acts, _end(base, price), tail))
+    return FseDraft(number, mode, records, sha256(records).digest())
+
+
+def _check_sheet(sheet: _Sheet) -> None:
+    mode = mode_of(sheet.mode)
+    if not sheet.price.lines:
+        raise InputError(f"invoice {sheet.number} has no act: give at least one")
+    if bool(sheet.vitale_serial) != mode.vitale:
+        need = "needs" if mode.vitale else "takes no"
+        raise InputError(f"invoice {sheet.number}: mode {mode.code} ({mode.name}) {need} Vitale serial")
+
+
+def _start(base: dict[str, str | int], sheet: _Sheet) -> bytes:
+    insured, care_date = sheet.insured, write_date(sheet.request.date)
+    return b2.InvoiceStart.encode(
+        **base,
+        regime=insured.regime,
+        caisse=insured.caisse,
+        centre=insured.centre,
+        proof_nature=insured.proof_nature,
+        proof_date=write_date(insured.proof_date),
+        organism=sheet.destination.organism,
+        nature=sheet.price.nature_code,
+        exemption=sheet.price.exemption_code,
+        date=care_date,
+        accident=_accident(sheet.accident),
+        birth_date=write_date(insured.birth_date),
+        birth_rank=insured.birth_rank,
+        start=care_date,
+        end=care_date,
+        contract_type=insured.contract_type,
+        complementary=insured.complementary_number,
+    )
+
+
+def _accident(day: date | None) -> str:
+    """B2 86-94: the date of the accident and three zeros."""
+    return "" if day is None else write_date(day) + "000"
+
+
+def _pathway(base: dict[str, str | int], sheet: _Sheet) -> bytes:
+    """2S has one letter: S1 and S2 are both written S there, and in full in 7H."""
+    return b2.InvoicePathway.encode(
+        **base,
+        own_nir=sheet.insured.own_nir,
+        own_key=sheet.insured.own_key,
+        pathway=sheet.request.pathway[:1],
+    )
+
+
+def _act(base: dict[str, str | int], sheet: _Sheet, line: PricedLine) -> bytes:
+    return b2.FeeLine.encode(
+        **base,
+        exemption=line.exemption_code,
+        specialty=sheet.practitioner.specialty,
+        date=write_date(sheet.request.date),
+        act=line.code,
+        quantity=line.quantity,
+        coefficient=_hundredths(line.coefficient),
+        count=line.quantity,
+        unit=line.unit_cents,
+        base=line.base_cents,
+        rate=line.rate,
+        amo=line.amo_cents,
+        charged=line.charged_cents,
+        amc=line.amc_cents,
+    )
+
+
+def _hundredths(coefficient: Decimal) -> int:
+    scaled = coefficient * 100
+    whole = int(scaled)
+    if scaled != whole:
+        raise InputError("record 4, field coefficient (position 83): at most two decimals")
+    return whole
+
+
+def _end(base: dict[str, str | int], price: Price) -> bytes:
+    """Record 5 from the lines themselves, so that it can only say what they add up to."""
+    fees = sum(line.base_cents for line in price.lines)
+    amo = sum(line.amo_cents for line in price.lines)
+    return b2.InvoiceEnd.encode(
+        **base,
+        lines=len(price.lines),
+        fees=fees,
+        fees_amo=amo,
+        insured_share=fees - amo,
+        fees_amc=sum(line.amc_cents for line in price.lines),
+        charged=sum(line.charged_cents for line in price.lines),
+    )
+
+
+def _security_start(sheet: _Sheet) -> bytes:
+    return security.SecurityStart.encode(
+        ps=sheet.practitioner.billing_number,
+        national_id=sheet.practitioner.national_id,
+        invoice=sheet.number,
+        mode=sheet.mode,
+        elaborated=write_moment(sheet.elaborated),
+        vitale_serial=sheet.vitale_serial,
+        cps_serial=sheet.cps_serial,
+        third_party=THIRD_PARTIES.index(sheet.request.third_party),
+        pathway=sheet.request.pathway,
+        centre=sheet.destination.centre,
+        organism=sheet.destination.organism,
+    )

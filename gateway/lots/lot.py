@@ -1,25 +1,35 @@
-"""Lots and files: 000, then 1 … 6, then 999, with counters and totals that are true."""
+"""Building lots and files: 000, then 1 … 6, then 999, with counters and totals that are true."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 
+from gateway.errors import InputError
 from gateway.lots.fse import Fse
-from gateway.lots.numbering import LotNumbers
+from gateway.lots.modes import MODES
+from gateway.lots.numbering import LotNumbers, check_numbers
 from gateway.lots.organism import Organism
+from gateway.records import b2, security
+from gateway.records.fields import plain, write_date
 
 MAX_LOT_RECORDS = 950
 MAX_FILE_RECORDS = 999
+LOT_RECORDS = 23
+"""Records of a lot beside its invoices: 1, 7L, three 7S, up to seventeen 7C (a 1.4 KB certificate), 6."""
+
+FAMILIES = frozenset(mode.family for mode in MODES.values())
+_SIGNED_FAMILIES = frozenset(mode.family for mode in MODES.values() if mode.cps)
 
 
 @dataclass(frozen=True, slots=True)
 class LotHeader:
     """One practitioner, one destination, one family of modes, and the numbers reserved for the lot.
 
-    `billing_number` 9 digits, `national_id` as in the CPS certificate, `created` the moment of building.
-    The sender number of the file (14 digits) is the billing number with zeros in front.
+    `billing_number` 9 digits, `national_id` as in the CPS certificate, `created` the moment of building
+    (UTC). `family`: see `modes`. `test` marks the flow type T in 000.
     """
 
     billing_number: str
@@ -33,21 +43,36 @@ class LotHeader:
 
     @property
     def sender(self) -> str:
-        """B2 000, 6-19."""
+        """B2 000, 6-19: the billing number with zeros in front."""
         return self.billing_number.rjust(14, "0")
 
 
 @dataclass(frozen=True, slots=True)
 class LotDraft:
-    """A lot ready to be signed; `digest` (SHA-256, 32 bytes) covers 000, 1, 7L, every invoice in order, 6."""
+    """A lot ready to be signed. `digest`: SHA-256 (32 bytes) over 000, 1, 7L and 6.
+
+    7L holds the digest of the digests of all invoices in order, so that the signature covers every byte
+    of the file but the ones a reader works out again (999, and the signature itself).
+    """
 
     header: LotHeader
     fses: tuple[Fse, ...]
     digest: bytes
+    start: bytes = field(repr=False)
+    tail: bytes = field(repr=False)
 
     def signed(self, signature: bytes = b"", certificate: bytes = b"") -> Lot:
         """The lot with the CPS signature (256 bytes) and the signature certificate (DER)."""
-        raise NotImplementedError
+        needed = self.header.family in _SIGNED_FAMILIES
+        if bool(signature) != needed or bool(certificate) != needed:
+            need = "needs" if needed else "takes no"
+            raise InputError(f"a lot of family {self.header.family} {need} signature and certificate")
+        seals = security.split(signature, "S") + security.split(certificate, "C")
+        invoices = b"".join(fse.records for fse in self.fses)
+        body = b"".join((self.start, invoices, self.tail[:-128], seals, self.tail[-128:]))
+        _check_size(len(body) // 128 - 1)
+        file = body + _file_end(self.header, len(body) // 128 + 1)
+        return Lot(self.header, self.fses, self.digest, file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +91,129 @@ class Lot:
 
 
 def cut(fses: Iterable[Fse]) -> tuple[tuple[Fse, ...], ...]:
-    """Share out invoices (kept in order) over as few lots as the limit of 950 records allows."""
-    raise NotImplementedError
+    """Share out invoices of one destination and family, in order, over lots within the limit of records."""
+    lots: list[list[Fse]] = []
+    room = 0
+    for fse in fses:
+        if fse.count > room:
+            lots.append([])
+            room = MAX_LOT_RECORDS - LOT_RECORDS
+        lots[-1].append(fse)
+        room -= fse.count
+    return tuple(tuple(lot) for lot in lots)
 
 
 def build_lot(header: LotHeader, fses: Sequence[Fse]) -> LotDraft:
-    """Check that the invoices belong together (practitioner, destination, family, numbers) and count them."""
-    raise NotImplementedError
+    """Check that the invoices belong together, count them and add them up; InputError names the odd one."""
+    check_numbers(header.numbers)
+    _check_together(header, fses)
+    start = _file_start(header) + _lot_start(header)
+    tail = _lot_security(header, fses) + _lot_end(header, fses)
+    _check_size(2 + len(tail) // 128 + sum(fse.count for fse in fses))
+    return LotDraft(header, tuple(fses), sha256(start + tail).digest(), start, tail)
+
+
+def invoices_digest(invoices: Iterable[bytes]) -> str:
+    """7L 43-106: SHA-256 of the SHA-256 of each invoice's records (seals included), in order; capital hex."""
+    whole = sha256(b"".join(sha256(records).digest() for records in invoices))
+    return whole.hexdigest().upper()
+
+
+def _check_together(header: LotHeader, fses: Sequence[Fse]) -> None:
+    if not fses:
+        raise InputError("a lot has at least one invoice")
+    if header.family not in FAMILIES:
+        raise InputError(
+            f"family of modes {header.family!r} does not exist; choose one of {sorted(FAMILIES)}"
+        )
+    seen: set[int] = set()
+    for fse in fses:
+        _check_member(header, fse)
+        if fse.number in seen:
+            raise InputError(f"invoice {fse.number} stands twice in the lot")
+        seen.add(fse.number)
+
+
+def _check_member(header: LotHeader, fse: Fse) -> None:
+    invoice = fse.invoice
+    pairs = {
+        "professional": (invoice.billing_number, header.billing_number),
+        "destination": (invoice.destination, header.destination),
+        "family of modes": (invoice.mode.family, header.family),
+    }
+    if invoice.mode.cps:
+        pairs["signer"] = (invoice.national_id, header.national_id)
+    for what, (own, common) in pairs.items():
+        if own != common:
+            raise InputError(f"invoice {fse.number} has another {what} than its lot: put it into another lot")
+
+
+def _check_size(lot_records: int) -> None:
+    if lot_records > MAX_LOT_RECORDS:
+        raise InputError(
+            f"a lot of {lot_records} records passes the limit of {MAX_LOT_RECORDS}: cut it in two"
+        )
+
+
+def _file_start(header: LotHeader) -> bytes:
+    return b2.FileStart.encode(
+        **_ends(header),
+        created=write_date(header.created),
+        flow_type="T" if header.test else "R",
+        message="VITALE GATEWAY",
+    )
+
+
+def _file_end(header: LotHeader, records: int) -> bytes:
+    return b2.FileEnd.encode(**_ends(header), records=records, lots=1)
+
+
+def _ends(header: LotHeader) -> dict[str, str]:
+    """What 000 and 999 have in common."""
+    return {
+        "sender": header.sender,
+        "sender_program": "VITGTW",
+        "destination_type": header.destination.destination_type,
+        "destination": header.destination.number,
+        "file_id": header.numbers.file_id,
+    }
+
+
+def _lot_start(header: LotHeader) -> bytes:
+    return b2.LotStart.encode(
+        ps=header.billing_number,
+        organism=header.destination.organism,
+        lot=header.numbers.lot_number,
+        name=plain(header.name, 40),
+        created=write_date(header.numbers.lot_date),
+    )
+
+
+def _lot_security(header: LotHeader, fses: Sequence[Fse]) -> bytes:
+    """7L, only where the professional signs."""
+    if header.family not in _SIGNED_FAMILIES:
+        return b""
+    return security.LotSecurity.encode(
+        ps=header.billing_number,
+        national_id=header.national_id,
+        compostage=header.numbers.compostage,
+        invoices=invoices_digest(fse.records for fse in fses),
+    )
+
+
+def _lot_end(header: LotHeader, fses: Sequence[Fse]) -> bytes:
+    return b2.LotEnd.encode(ps=header.billing_number, lot=header.numbers.lot_number, **lot_totals(fses))
+
+
+def lot_totals(fses: Sequence[Fse]) -> dict[str, int]:
+    """The counters and totals of record 6, by field name."""
+    invoices = [fse.invoice for fse in fses]
+    return {
+        "invoices": len(fses),
+        "lines": sum(invoice.lines for invoice in invoices),
+        "records": sum(fse.count for fse in fses),
+        "third_party": sum(invoice.third_party > 0 for invoice in invoices),
+        "charged": sum(invoice.charged for invoice in invoices),
+        "amo": sum(invoice.amo for invoice in invoices),
+        "amc": sum(invoice.amc for invoice in invoices),
+    }

@@ -8,9 +8,9 @@ from gateway.errors import InputError
 
 # B2 000, positions 26-27, by regime (billing facts, section 2).
 DESTINATION_TYPES = {
-    "01": "CT", "02": "MA", "03": "SR", "04": "CF", "05": "RP", "06": "EN", "07": "RM", "08": "CM", "10": "CE",
-    "12": "CI", "14": "AN", "15": "SE", "16": "PB", "90": "CC", "91": "SM", "92": "SM", "93": "SM", "94": "SM",
-    "95": "SM", "96": "SM", "99": "SM",
+    "01": "CT", "02": "MA", "03": "SR", "04": "CF", "05": "RP", "06": "EN", "07": "RM", "08": "CM",
+    "10": "CE", "12": "CI", "14": "AN", "15": "SE", "16": "PB", "90": "CC", "91": "SM", "92": "SM",
+    "93": "SM", "94": "SM", "95": "SM", "96": "SM", "99": "SM",
 }  # fmt: skip
 _PARIS = frozenset({"751", "781", "911", "921", "931", "941", "951"})
 TEST_CENTRE = "999"

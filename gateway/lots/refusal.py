@@ -13,7 +13,7 @@ CLASSES = {
     "V": "opposition",
 }
 
-# INVENTED(arl-error-codes): the real ARL dictionary is not public; four digits, the first one names the class.
+# INVENTED(arl-error-codes): the real dictionary is not public; four digits, the first names the class.
 CODES = {
     "1000": ("E", "the message cannot be opened"),
     "2001": ("F", "a file is not made of whole 128-byte records"),

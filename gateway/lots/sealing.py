@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from gateway.cms.enveloped import DecryptionKey
     from gateway.cms.policy import Policy
     from gateway.cms.signed import Signer, VerifiedSigner
-    from gateway.pki.trust import Purpose, Trust
+    from gateway.pki.certificate import Purpose
+    from gateway.pki.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)

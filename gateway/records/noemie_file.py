@@ -1,4 +1,4 @@
-"""A NOEMIE return as a whole file: transfers, payments, rejects, with the breaks and totals of 990 and 999."""
+"""A NOEMIE return as a whole file: transfers, payments, rejects, breaks and totals of 990 and 999."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PaidLine:
 
 @dataclass(frozen=True, slots=True)
 class NoemieReject:
-    """A reject (entity 294). `code`: 4 + 3 digits; `level` F, L or C; `share` O or C; `line` 0 = the invoice."""
+    """A reject (entity 294). `code`: 4 + 3 digits; `level` F, L or C; `share` O or C; `line` 0 = all."""
 
     code: str
     text: str
@@ -64,13 +64,13 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What is said of one invoice (entities 102 to 295). `invoice_type`: F FSE, D DRE, B degraded, P paper."""
+    """What is said of one invoice (entities 102 to 295). `invoice_type`: F FSE, D DRE, B degraded."""
 
     invoice: int
     lot_number: int
     lot_date: date
     invoice_type: str
-    date: date
+    invoice_date: date
     nature: str
     nir: str = field(repr=False)
     nir_key: str = field(repr=False)
@@ -102,7 +102,7 @@ class Payment:
 class Transfer:
     """One bank transfer (entity 071) and the invoices it pays (return type 01: electronic flows)."""
 
-    date: date
+    paid_on: date
     label: str
     second_label: str
     paying_organism: str
