@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from gateway.errors import InputError
+
+MESSAGE_LIMIT = 8 * 1024 * 1024
+"""Octets of a CMS message; a full file of 999 records and its certificates has 0.3 MiB."""
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far in the reader's future a signing time may lie."""
+SIGNATURE_AGE = timedelta(days=90)
+"""How old a signing time may be: as long as doubles are kept and lot numbers not reused."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,11 @@ class Policy:
     """Content encryptions accepted when reading."""
     key_transport: str
     """`rsaes-oaep-sha256` or `rsaes-pkcs1-v1_5`."""
+
+    @property
+    def is_authenticated(self) -> bool:
+        """The envelope itself detects any change of its content."""
+        return self.envelope == "authEnvelopedData"
 
 
 MODERN = Policy(
