@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from card.iso7816 import tlv
 from card.iso7816.apdu import CommandAPDU, ResponseAPDU
+from card.layout import cps as cps_layout
 from card.layout import vitale as vitale_layout
 from card.layout.tree import LayoutError
 from gateway.errors import CardRefusal
@@ -22,7 +23,7 @@ STEP = 256
 MAX_FILE = 0x7FFF
 """Offsets of READ BINARY have 15 bits (ISO/IEC 7816-4:2005, 7.2.3)."""
 
-_KINDS = (("CPS", bytes.fromhex("8025000001FF0100")), ("Vitale", vitale_layout.AID_MF))
+_KINDS = (("CPS", cps_layout.AID_MF), ("Vitale", vitale_layout.AID_MF))
 
 
 def select_application(connection: Connection, aid: bytes) -> bool:
@@ -71,7 +72,7 @@ def decoded(connection: Connection, decode: Callable[[S], T], content: S) -> T:
     """`decode(content)`, a refusal becoming a CardProtocolError that names the slot and the file."""
     try:
         return decode(content)
-    except LayoutError as wrong:
+    except (LayoutError, tlv.TlvError) as wrong:
         raise CardProtocolError(connection.slot_name, str(wrong)) from None
 
 

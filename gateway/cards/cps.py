@@ -6,7 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from card.iso7816 import tlv
 from card.iso7816.apdu import CommandAPDU, ResponseAPDU
+from card.layout import cps as layout
+from card.layout.ssv import Group
 from gateway.cards.access import decoded, read_file, require_card, select_application, unexpected
 from gateway.cards.signing import (
     SIGNATURE_LENGTH,
@@ -21,8 +24,6 @@ from reader.connection import Connection
 from reader.errors import CardProtocolError, SlotTaken
 from reader.slot import Exclusive
 
-KEY_SIGNATURE, KEY_AUTHENTICATION = 0x81, 0x82
-
 PIN_DIGITS = 4
 PIN_STORED = 8
 """The code porteur has 4 digits, sent as 8 bytes filled with FF (facts of the card's AODF)."""
@@ -30,8 +31,25 @@ PIN_STORED = 8
 DIGEST_INFO_SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
 """DigestInfo of a SHA-256, before the digest (RFC 8017, 9.2 note 1)."""
 
-_SIGN = mse_set(0xB6, 0x42, KEY_SIGNATURE)
-_AUTHENTICATE = mse_set(0xA4, 0x02, KEY_AUTHENTICATION)
+_SIGN = mse_set(0xB6, 0x42, layout.KEY_SIGNATURE)
+_AUTHENTICATE = mse_set(0xA4, 0x02, layout.KEY_AUTHENTICATION)
+
+
+_SAME_NAME = (
+    "logical_number",
+    "mode",
+    "status",
+    "sector",
+    "structure_id_type",
+    "structure_id",
+    "structure_name",
+    "billing_number",
+    "billing_key",
+    "convention",
+    "specialty",
+    "zone",
+    "ik_zone",
+)
 
 
 class PinRefusal(CardRefusal):
@@ -52,6 +70,18 @@ class Holder:
     name: str = field(repr=False)
     first_name: str = field(repr=False)
     profession: str
+
+    @classmethod
+    def from_file(cls, read: layout.HolderName) -> Holder:
+        """The holder as CPS_NAME_PS gives it."""
+        return cls(
+            national_id=read.national_id,
+            id_type=read.id_type,
+            civility=read.civility,
+            name=read.name,
+            first_name=read.first_name,
+            profession=read.profession,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +104,18 @@ class Situation:
     agreements: tuple[str, ...]
     may_sign_invoice: bool
     may_sign_lot: bool
+
+    @classmethod
+    def from_group(cls, group: Group) -> Situation:
+        """The situation written in an SSV group 2."""
+        get = group.get
+        agreements = (get("agreement_1"), get("agreement_2"), get("agreement_3"))
+        return cls(
+            **{name: get(name) for name in _SAME_NAME},
+            agreements=tuple(agreement for agreement in agreements if agreement not in ("", "00")),
+            may_sign_invoice=get("may_sign_invoice") == "1",
+            may_sign_lot=get("may_sign_lot") == "1",
+        )
 
 
 class CpsSession:
@@ -178,18 +220,27 @@ class CpsSession:
         self.connection.close()
 
     def _read_free_files(self) -> None:
-        from card.layout import cps as layout
-
         connection = self.connection
         require_card(connection, "CPS")
         self.serial = decoded(connection, layout.SerialNumber.decode, read_file(connection, layout.FID_SN))
         if not select_application(connection, layout.AID_CONTACT):
             raise CardProtocolError(connection.slot_name, "it has no contact application")
-        self.signature_certificate = read_file(connection, layout.FID_CERT_SIGNATURE)
-        self.authentication_certificate = read_file(connection, layout.FID_CERT_AUTHENTICATION)
+        name = read_file(connection, layout.FID_NAME_PS)
+        self.holder = Holder.from_file(decoded(connection, layout.HolderNameFile.decode, name))
+        self.signature_certificate = self._read_certificate(layout.FID_CERT_SIGNATURE)
+        self.authentication_certificate = self._read_certificate(layout.FID_CERT_AUTHENTICATION)
+
+    def _read_certificate(self, fid: int) -> bytes:
+        """One DER object; the file may be longer than its certificate, filled with zeros."""
+        content = decoded(self.connection, tlv.parse, read_file(self.connection, fid))
+        if len(content) != 1 or content[0].tag != 0x30:
+            raise CardProtocolError(self.connection.slot_name, f"file {fid:04X} is not one certificate")
+        return content[0].to_bytes()
 
     def _read_situations(self) -> tuple[Situation, ...]:
-        return ()
+        content = read_file(self.connection, layout.FID_SIT_FACT)
+        groups = decoded(self.connection, layout.SituationFile.decode, content)
+        return tuple(Situation.from_group(group) for group in groups)
 
     def _pin_block(self, pin: Secret) -> bytes:
         digits = pin.reveal()
