@@ -75,8 +75,8 @@ _ONE_BYTE_LENGTH = 0x7F
 _PAGE = 256
 
 _READ_ALWAYS = bytes.fromhex("7BFFFFFFFFFF00")
-# INVENTED(vitale-read-rule): protected files are readable after an external authentication (condition 20).
-_READ_AFTER_CPS = bytes.fromhex("7BFFFFFFFFFF20")
+# INVENTED(vitale-read-rule): protected files are readable after an external authentication (condition 21).
+_READ_AFTER_CPS = bytes.fromhex("7BFFFFFFFFFF21")
 
 
 @dataclass(frozen=True, slots=True)
