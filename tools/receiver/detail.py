@@ -23,7 +23,7 @@ def encode_detail(view: FseView, decision: Decision) -> bytes:
             "type": "B" if view.mode == _DEGRADED else "F",
             "date": view.care_date,
             "nature": _NATURES.get(view.nature, "AS"),
-            "person": (view.nir, view.nir_key, view.own_nir, view.birth_date, view.birth_rank),
+            "person": (view.nir, view.nir_key, view.own_nir, view.own_key, view.birth_date, view.birth_rank),
             "third_party": view.third_party,
             "amo": view.amo_cents,
             "amc": view.amc_cents,
@@ -54,7 +54,7 @@ def decode_payment(due: DueClaim, data: bytes, insured: InsuredBase) -> Payment:
     """The whole answer about one invoice: what was asked, what is paid, why not, what is signalled."""
     facts = json.loads(data)
     claim = due.claim
-    nir, key, own_nir, birth, birth_rank = facts["person"]
+    nir, key, own_nir, own_key, birth, birth_rank = facts["person"]
     person = insured.find(nir, birth)
     rejected = claim.decision == REJECTED
     return Payment(
@@ -62,7 +62,7 @@ def decode_payment(due: DueClaim, data: bytes, insured: InsuredBase) -> Payment:
         lot_number=due.lot_number,
         lot_date=date.fromisoformat(due.lot_date),
         invoice_type=facts["type"],
-        date=day(facts["date"]),
+        invoice_date=day(facts["date"]),
         nature=facts["nature"],
         nir=nir,
         nir_key=key,
@@ -77,6 +77,7 @@ def decode_payment(due: DueClaim, data: bytes, insured: InsuredBase) -> Payment:
         name=person.name if person else "",
         first_name=person.first_name if person else "",
         own_nir=own_nir,
+        own_key=own_key,
         birth_date=birthday(birth, day(facts["date"])) if birth.strip("0 ") else None,
         birth_rank=birth_rank,
     )

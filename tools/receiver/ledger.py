@@ -20,6 +20,7 @@ from tools.receiver.answers import LotKey
 from tools.receiver.schema import open_database
 
 _KEPT_REFUSALS = 10_000
+LEDGER_FILE = "ledger.db"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,12 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._db = open_database(path)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the file; safe to call twice."""

@@ -92,7 +92,7 @@ class Gate:
     def _verify(self, raw: bytes, opened: Opened, when: datetime) -> Opening:
         named = _read_names(opened)
         try:
-            verified = verify_lot(opened.payload, self._trust, self._vitale, when)
+            verified = verify_lot(opened.payload, self._trust, self._vitale, when, signer=opened.signer)
             _agree(opened, verified)
         except LotRefusal as refusal:
             if opened.signer is None and refusal.error_code not in _AFTER_LOT_SIGNATURE:
@@ -144,8 +144,6 @@ def _agree(opened: Opened, verified: VerifiedLot) -> None:
         or lot.billing_number.rjust(14, "0") != outside.sender_number
     ):
         raise LotRefusal("5006", "the sender of the message is not the professional of the lot")
-    if opened.signer is not None and opened.signer.certificate.der != verified.certificate.der:
-        raise LotRefusal("5006", "the signer of the message is not the signer of the lot")
     if lot.compostage != outside.compostage:
         raise LotRefusal("5006", "the lot was signed for another message: its compostage differs")
     if outside.count != len(verified.fses):

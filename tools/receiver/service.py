@@ -2,13 +2,118 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import fcntl
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
+from gateway.billing.tables import Tables
+from gateway.cms.policy import policy_named
+from gateway.errors import GatewayError, StoreError
+from gateway.pki import OppositionList
+from gateway.records.noemie_file import NoemieReturn
+from tools.pki import Authority
+from tools.receiver.adjudication import Adjudicator
+from tools.receiver.answers import Answer
 from tools.receiver.config import ReceiverConfig
+from tools.receiver.core import Payday, Receiver
+from tools.receiver.delivery import Postman
+from tools.receiver.directory import Entry, PracticeDirectory
+from tools.receiver.faults import Faults
+from tools.receiver.ledger import LEDGER_FILE, Ledger
+from tools.receiver.opening import Gate
+from tools.receiver.population import known_insured, known_practitioners
+from tools.receiver.reply import Secretary
+from tools.receiver.returns import Paymaster
+from tools.receiver.server import House
+from tools.receiver.vault import Vault
+from tools.receiver.writer import Intake
 
-if TYPE_CHECKING:
-    from tools.receiver.ledger import Ledger
+_PULSE_SECONDS = 0.2
+
+
+@dataclass
+class Parts:
+    """The receiver's objects, put together from a configuration and not yet running."""
+
+    receiver: Receiver
+    paymaster: Paymaster
+    postman: Postman
+    ledger: Ledger
+    faults: Faults
+
+
+def assemble(config: ReceiverConfig) -> Parts:
+    """Everything but threads and sockets. Errors are one sentence (GatewayError)."""
+    authority, policy = Authority.load(config.authority), policy_named(config.policy)
+    trust, keys = authority.trust(), authority.receiver_keys()
+    default = Entry(authority.practice_keys(config.practice).decryption.certificate, config.maildir)
+    directory = (
+        PracticeDirectory.load(config.directory, default)
+        if config.directory
+        else PracticeDirectory({}, default)
+    )
+    insured = known_insured()
+    if config.overrides is not None:
+        insured = insured.overridden(config.overrides)
+    ledger = Ledger(config.state / LEDGER_FILE)
+    vault = Vault.open(config.state / "ledger.key", config.rng)
+    faults = Faults(config.faults, config.state / "faults")
+    secretary = Secretary(policy, keys.signer, trust, directory, config.rng)
+    gate = Gate(keys.decryption, policy, trust, authority.vitale_authority(), config.limits.file_bytes)
+    receiver = Receiver(
+        gate=gate,
+        opposition=OppositionList.load(config.opposition) if config.opposition else None,
+        adjudicator=Adjudicator(insured, known_practitioners(), Tables.load()),
+        secretary=secretary,
+        ledger=ledger,
+        vault=vault,
+        clock=config.clock,
+        payday=Payday(config.payment_days, config.day_seconds),
+        faults=faults,
+    )
+    paymaster = Paymaster(
+        ledger=ledger,
+        vault=vault,
+        insured=insured,
+        secretary=secretary,
+        clock=config.clock,
+        limit=config.limits.return_invoices,
+    )
+    return Parts(receiver, paymaster, Postman(ledger, directory, config.clock), ledger, faults)
+
+
+class Pulse:
+    """Calls a piece of work when woken, and now and then; says its errors and goes on."""
+
+    def __init__(self, name: str, work: Callable[[], object], say: Callable[[str], None]) -> None:
+        self._work, self._say, self._ending = work, say, False
+        self._event = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is work."""
+        self._event.set()
+
+    def _run(self) -> None:
+        while not self._ending:
+            self._event.wait(_PULSE_SECONDS)
+            self._event.clear()
+            try:
+                self._work()
+            except (GatewayError, OSError) as error:
+                self._say(f"later: {error}")
+                threading.Event().wait(_PULSE_SECONDS)
+
+    def stop(self) -> None:
+        """Do what is left once, then end."""
+        self._ending = True
+        self._event.set()
+        self._thread.join()
 
 
 @dataclass
@@ -17,12 +122,122 @@ class RunningReceiver:
 
     port: int
     ledger: Ledger
+    faults: Faults
+    _house: House = field(repr=False)
+    _intake: Intake = field(repr=False)
+    _pulses: tuple[Pulse, ...] = field(repr=False)
+    _lock: IO[bytes] = field(repr=False)
+    _stopped: bool = False
+
+    def advance(self, days: float, day_seconds: float) -> int:
+        """Bring payments still to come `days` nearer and pay what is due; returns how many moved."""
+        moved = self.ledger.advance(days * day_seconds)
+        for pulse in self._pulses:
+            pulse.wake()
+        return moved
 
     def stop(self) -> None:
         """Finish what is in hand, close the door, deliver what is due; may be called twice."""
-        raise NotImplementedError
+        if self._stopped:
+            return
+        self._stopped = True
+        self._house.close()
+        self._intake.close()
+        for pulse in self._pulses:
+            pulse.stop()
+        self.ledger.close()
+        self._lock.close()
 
 
 def start_receiver(config: ReceiverConfig) -> RunningReceiver:
-    """Start serving on loopback in background threads."""
-    raise NotImplementedError
+    """Start serving on loopback in background threads. One receiver per state directory."""
+    lock = _only_one(config.state)
+    try:
+        parts = assemble(config)
+    except BaseException:
+        lock.close()
+        raise
+    speaker = Speaker(config.say)
+    delivering = Pulse("receiver-deliver", lambda: _deliver(parts, speaker), config.say)
+    paying = Pulse("receiver-pay", lambda: _pay(parts, speaker, delivering), config.say)
+    limits = config.limits
+    intake = Intake(
+        parts.receiver,
+        threads=config.threads,
+        group=limits.group,
+        waiting=limits.waiting,
+        told=speaker.answered(delivering.wake),
+    )
+    house = House(intake, parts.faults, limits)
+    pulses = (paying, delivering)
+    running = RunningReceiver(0, parts.ledger, parts.faults, house, intake, pulses, lock)
+    try:
+        running.port = house.open(config.host, config.port)
+    except BaseException:
+        running.stop()
+        raise
+    return running
+
+
+class Speaker:
+    """One line per lot, delivery and payment; never a NIR, never a name."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def answered(self, wake: Callable[[], None]) -> Callable[[list[Answer]], None]:
+        """What to do when a group of answers is durable."""
+
+        def told(answers: list[Answer]) -> None:
+            wake()
+            for answer in answers:
+                self._say(describe(answer))
+
+        return told
+
+    def paid(self, answer: NoemieReturn) -> None:
+        """A payment return was made."""
+        rejects = sum(payment.is_rejected for payment in answer.payments)
+        self._say(
+            f"NOEMIE {answer.file_id} to {answer.destination}: {len(answer.payments)} invoices,"
+            f" {answer.total_cents / 100:.2f} EUR paid, {rejects} rejected"
+        )
+
+    def delivered(self, counts: dict[str, int]) -> None:
+        """Mails reached their mailboxes."""
+        for kind, count in counts.items():
+            self._say(f"delivered: {count} {kind.upper()}")
+
+
+def describe(answer: Answer) -> str:
+    """One line about one message received."""
+    name = "message" if answer.key is None else f"lot {answer.key}"
+    alarm = "ALARM " if answer.alarm else ""
+    again = " (again, the stored ARL)" if answer.repeated else ""
+    if answer.positive:
+        return f"{name}: {answer.invoices} invoices, ARL +{again}"
+    return f"{alarm}{name}: ARL - {answer.error_class}{answer.code}{again}: {answer.reason}"
+
+
+def _deliver(parts: Parts, speaker: Speaker) -> None:
+    speaker.delivered(parts.postman.deliver())
+
+
+def _pay(parts: Parts, speaker: Speaker, delivering: Pulse) -> None:
+    parts.faults.refresh()
+    for answer in parts.paymaster.pay_due():
+        speaker.paid(answer)
+        delivering.wake()
+
+
+def _only_one(state: Path) -> IO[bytes]:
+    """The lock of a state directory (0700), held until the receiver stops."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(state / "ledger.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.fdopen(handle, "r+b")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise StoreError(f"{state.name}: another receiver uses this state directory; stop it first") from None
+    return lock

@@ -18,7 +18,13 @@ class Intake:
     """`submit` a message, wait for its answer; by then it is durable. Bounded by `waiting`."""
 
     def __init__(
-        self, receiver: Receiver, *, threads: int, group: int, waiting: int, told: Callable[[], None]
+        self,
+        receiver: Receiver,
+        *,
+        threads: int,
+        group: int,
+        waiting: int,
+        told: Callable[[list[Answer]], None],
     ) -> None:
         self._receiver, self._group, self._told = receiver, group, told
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="receiver-examine")
@@ -69,9 +75,9 @@ class Intake:
         except Exception as error:
             self._record_alone(batch, error)
             return
-        self._told()
         for (_, future), answer in zip(batch, answers, strict=True):
             future.set_result(answer)
+        self._told(answers)
 
     def _record_alone(self, batch: list[_Waiting], error: Exception) -> None:
         """A group that failed as a whole is tried one by one, so that one bad message stops no other."""

@@ -1,0 +1,138 @@
+"""python -m tools.receiver: serve the mock national side, and ask its ledger."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+from gateway.errors import GatewayError, StoreError
+from tools.receiver.faults import FAULTS
+from tools.receiver.ledger import LEDGER_FILE, Ledger
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 done, 1 refused with one sentence, 2 wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.work(options))
+    except GatewayError as error:
+        print(f"receiver: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.receiver", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _serve_options(commands.add_parser("serve", help="receive lots by SMTP on loopback until Ctrl-C"))
+    status = _state_command(commands, "status", "count lots, invoices, payments")
+    status.set_defaults(work=_status)
+    lots = _state_command(commands, "lots", "list lots and refused messages, newest first")
+    lots.add_argument("--limit", type=int, default=20, help="at most this many of each (20)")
+    lots.set_defaults(work=_lots)
+    advance = _state_command(commands, "advance", "bring the payments still to come nearer")
+    advance.add_argument("--days", type=float, default=5, help="how many days (5)")
+    advance.add_argument("--day", type=float, default=86_400, metavar="SECONDS", help="as given to serve")
+    advance.set_defaults(work=_advance)
+    return parser
+
+
+def _serve_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--authority", type=Path, required=True, metavar="DIR", help="made by python -m tools.pki")
+    add("--state", type=Path, required=True, metavar="DIR", help="where the ledger lives")
+    add("--maildir", type=Path, required=True, metavar="DIR", help="the practice's mailbox")
+    add("--host", default="127.0.0.1", help="a loopback address (127.0.0.1)")
+    add("--port", type=int, default=2525, help="SMTP port, 0 for a free one (2525)")
+    add("--policy", choices=("modern", "sesam"), default="modern", help="crypto profile (modern)")
+    add("--practice", default="practice", help="whose encryption certificate answers are sealed to")
+    add("--directory", type=Path, metavar="FILE", help="TOML: several practices, by sender number")
+    add("--day", type=float, default=86_400, metavar="SECONDS", help="how long a simulated day lasts")
+    add("--overrides", type=Path, metavar="FILE", help="TOML: what the caisse knows differently")
+    add("--opposition", type=Path, metavar="FILE", help="opposition list of Vitale cards")
+    known = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
+    add("--fault", action="append", default=[], metavar="NAME[=VALUE][:COUNT]", help=known)
+    parser.set_defaults(work=_serve)
+
+
+def _state_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text)
+    parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="where the ledger lives")
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from tools.receiver.config import ReceiverConfig  # noqa: PLC0415
+    from tools.receiver.service import start_receiver  # noqa: PLC0415
+
+    ended = threading.Event()
+    _end_on_signals(ended)
+    config = ReceiverConfig(
+        authority=options.authority,
+        state=options.state,
+        maildir=options.maildir,
+        host=options.host,
+        port=options.port,
+        policy=options.policy,
+        practice=options.practice,
+        directory=options.directory,
+        day_seconds=options.day,
+        overrides=options.overrides,
+        opposition=options.opposition,
+        faults=options.fault,
+        say=lambda line: print(line, flush=True),
+    )
+    running = start_receiver(config)
+    print(f"receiver: {options.policy}, listening on {options.host} port {running.port}", flush=True)
+    ended.wait()
+    running.stop()
+    print("receiver: ended, everything received is in the ledger", flush=True)
+    return 0
+
+
+def _end_on_signals(ended: threading.Event) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from tools.receiver.listing import status_lines  # noqa: PLC0415
+
+    with _ledger(options.state) as ledger:
+        print(*status_lines(ledger), sep="\n")
+    return 0
+
+
+def _lots(options: argparse.Namespace) -> int:
+    from tools.receiver.listing import lot_lines, refusal_lines  # noqa: PLC0415
+
+    with _ledger(options.state) as ledger:
+        for line in (*lot_lines(ledger, options.limit), *refusal_lines(ledger, options.limit)):
+            print(line)
+    return 0
+
+
+def _advance(options: argparse.Namespace) -> int:
+    with _ledger(options.state) as ledger:
+        moved = ledger.advance(options.days * options.day)
+    print(f"{moved} payments are {options.days:g} days nearer; a running receiver returns those that are due")
+    return 0
+
+
+def _ledger(state: Path) -> Ledger:
+    path = state / LEDGER_FILE
+    if not path.exists():
+        raise StoreError(f"{state}: no ledger here; give the --state of a receiver that has served")
+    return Ledger(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""The SMTP door: aiosmtpd on loopback, bounded in size, time and connections. 250 means durable."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import threading
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from gateway.errors import InputError, StoreError
+from gateway.failpoint import failpoint
+from tools.receiver.config import Limits
+from tools.receiver.faults import Faults
+from tools.receiver.writer import Intake
+
+HOST_NAME = "receiver.test"
+KEPT = "250 2.0.0 kept"
+BUSY = "451 4.3.2 too many messages wait here: try again later"
+NOT_KEPT = "451 4.3.0 nothing was kept: try again later"
+
+
+class LotHandler:
+    """Hands each message to the intake and answers when it is on disk."""
+
+    def __init__(self, intake: Intake, faults: Faults) -> None:
+        self._intake, self._faults = intake, faults
+
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """One message. Whatever it holds, the reply says only whether it was kept."""
+        failpoint("receiver-receive-after")
+        content = envelope.content
+        future = self._intake.submit(content if isinstance(content, bytes) else (content or "").encode())
+        if future is None:
+            return BUSY
+        try:
+            await asyncio.shield(asyncio.wrap_future(future))
+        except StoreError:
+            return NOT_KEPT
+        if slow := self._faults.take("slow"):
+            await asyncio.sleep(2.0 if slow.value is None else slow.value)
+        if self._faults.take("reply-lost"):
+            _abort(server)
+        return KEPT
+
+    async def handle_exception(self, _error: Exception) -> str:
+        """Anything unforeseen: one reply that tells a peer nothing."""
+        return NOT_KEPT
+
+
+class Door(SMTP):
+    """One SMTP connection: counted, with a total time budget, and with the faults of the line."""
+
+    def __init__(self, *args: Any, house: House, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._house = house
+        self._budget: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the peer in, or say 421 and close when the house is full."""
+        house = self._house
+        assert isinstance(transport, asyncio.Transport)
+        if house.inside >= house.limits.connections or house.faults.take("refuse"):
+            transport.write(b"421 4.3.2 no room now: try again later\r\n")
+            transport.close()
+            return
+        house.inside += 1
+        self._budget = self.loop.call_later(house.limits.session_seconds, transport.abort)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Free the place."""
+        if self._budget is None:
+            return
+        self._budget.cancel()
+        self._house.inside -= 1
+        super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a peer that was turned away are dropped."""
+        if self._budget is not None:
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """End of input; nothing to do for a peer that was turned away."""
+        return None if self._budget is None else super().eof_received()
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+        """DATA, unless the line is to break in the middle of it."""
+        if self._house.faults.take("close-mid-message"):
+            await self.push("354 End data with <CR><LF>.<CR><LF>")
+            await self._reader.readline()
+            _abort(self)
+            return
+        await super().smtp_DATA(arg)
+
+
+class House:
+    """The listening socket and its event loop, in a thread of their own."""
+
+    def __init__(self, intake: Intake, faults: Faults, limits: Limits) -> None:
+        self.faults, self.limits, self.inside = faults, limits, 0
+        self._handler = LotHandler(intake, faults)
+        self._loop = asyncio.new_event_loop()
+        self._server: asyncio.Server | None = None
+        self._thread = threading.Thread(target=self._run, name="receiver-smtp", daemon=True)
+
+    def open(self, host: str, port: int) -> int:
+        """Listen; returns the port. InputError when the address is not loopback or is taken."""
+        if not _is_loopback(host):
+            raise InputError(
+                f"{host} is not a loopback address: the receiver listens on 127.0.0.1 or ::1 only"
+            )
+        try:
+            self._server = self._loop.run_until_complete(self._loop.create_server(self._door, host, port))
+        except OSError as error:
+            raise InputError(
+                f"port {port} of {host} cannot be used ({error.strerror}); choose another"
+            ) from None
+        self._thread.start()
+        listening: int = self._server.sockets[0].getsockname()[1]
+        return listening
+
+    def _door(self) -> Door:
+        return Door(
+            self._handler,
+            house=self,
+            hostname=HOST_NAME,
+            ident="mock national side",
+            data_size_limit=self.limits.message_bytes,
+            timeout=self.limits.idle_seconds,
+            loop=self._loop,
+        )
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def close(self) -> None:
+        """Stop listening, give messages in hand two seconds, close the loop."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _drain(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=0.1)
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+
+
+def _abort(connection: SMTP) -> None:
+    """Close without a word, as a broken line does."""
+    if isinstance(connection.transport, asyncio.Transport):
+        connection.transport.abort()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
