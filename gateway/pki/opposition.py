@@ -20,11 +20,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from gateway.errors import CardRefusal, TrustError
+from gateway.errors import CardRefusal, InputError, TrustError
 
 # INVENTED(opposition-list-format): the real layout is not public; ours is a header line and 14-byte entries.
 SERIAL_SIZE, ENTRY_SIZE = 10, 14
 """An entry: card serial 10, day of opposition in days since 2000-01-01 3, reason letter 1."""
+_REASONS = bytes(range(ord("A"), ord("Z") + 1))
 REMOVED = b"-"
 """The reason letter of an update's entry that takes a card off the list."""
 # INVENTED(opposition-freshness): "daily" of the 2009 addendum is read as 24 hours.
@@ -75,8 +76,8 @@ class OppositionList:
     def parse(cls, base: bytes) -> OppositionList:
         """Read a complete base list; a torn or altered one raises TrustError."""
         header, entries = _split(base, "BASE")
-        _check_order(entries)
-        if _digest(header.number, entries) != header.after:
+        _check_entries(entries, _REASONS)
+        if _digest(header.number, header.issued, entries) != header.after:
             raise TrustError("the opposition list is damaged or incomplete: fetch it again")
         return cls(header.number, header.issued, entries)
 
@@ -105,8 +106,8 @@ class OppositionList:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over number and entries, hexadecimal: what the next update must name."""
-        return _digest(self.number, self._entries)
+        """SHA-256 over number, moment and entries, hexadecimal: what the next update must name."""
+        return _digest(self.number, self.issued, self._entries)
 
     def to_bytes(self) -> bytes:
         """The complete list as a base file."""
@@ -124,9 +125,9 @@ class OppositionList:
             )
         if header.issued <= self.issued:
             raise TrustError("the opposition update is older than the list held here: fetch it again")
-        _check_order(changes)
+        _check_entries(changes, _REASONS + REMOVED)
         entries = _merge(self._entries, changes)
-        if _digest(header.number, entries) != header.after:
+        if _digest(header.number, header.issued, entries) != header.after:
             raise TrustError("the opposition update does not lead to the list it names: fetch it again")
         return OppositionList(header.number, header.issued, entries)
 
@@ -142,6 +143,8 @@ class OppositionList:
 
     def lookup(self, serial: str) -> Opposition | None:
         """The entry of a Vitale card (20 hexadecimal digits), if it is on the list."""
+        if not re.fullmatch(r"[0-9A-Fa-f]{20}", serial):
+            raise InputError("a Vitale serial number has 20 hexadecimal digits: read the card again")
         wanted = bytes.fromhex(serial)
         at = _position(self._entries, wanted)
         entry = self._entries[at : at + ENTRY_SIZE]
@@ -178,7 +181,7 @@ class OppositionList:
 def encode_base(number: int, issued: datetime, entries: list[Opposition]) -> bytes:
     """A complete list as its publisher writes it."""
     ordered = b"".join(sorted(entry.encode() for entry in entries))
-    return OppositionList(number, issued.astimezone(UTC), ordered).to_bytes()
+    return OppositionList(number, issued.astimezone(UTC).replace(microsecond=0), ordered).to_bytes()
 
 
 def encode_update(
@@ -187,9 +190,10 @@ def encode_update(
     """The update that leads from `current` to the next number, as its publisher writes it."""
     gone = [bytes.fromhex(serial) + bytes(3) + REMOVED for serial in removed]
     changes = b"".join(sorted([*(entry.encode() for entry in added), *gone]))
-    after = _digest(current.number + 1, _merge(current._entries, changes))
+    moment = issued.astimezone(UTC).replace(microsecond=0)
+    after = _digest(current.number + 1, moment, _merge(current._entries, changes))
     return (
-        f"OPPOSITION 1 UPDATE {current.number + 1} {issued.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} "
+        f"OPPOSITION 1 UPDATE {current.number + 1} {moment:%Y-%m-%dT%H:%M:%SZ} "
         f"{len(changes) // ENTRY_SIZE} {current.digest} {after}\n"
     ).encode("ascii") + changes
 
@@ -218,12 +222,16 @@ def _header(match: re.Match[bytes]) -> _Header:
     )
 
 
-def _digest(number: int, entries: bytes) -> str:
-    return hashlib.sha256(b"OPPOSITION 1 %d\n" % number + entries).hexdigest()
+def _digest(number: int, issued: datetime, entries: bytes) -> str:
+    state = hashlib.sha256(f"OPPOSITION 1 {number} {issued:%Y-%m-%dT%H:%M:%SZ}\n".encode())
+    state.update(entries)
+    return state.hexdigest()
 
 
-def _check_order(entries: bytes) -> None:
-    """Serials strictly ascending: each card once, so that looking up by halves is right."""
+def _check_entries(entries: bytes, reasons: bytes) -> None:
+    """Known reason letters; serials strictly ascending, so that looking up by halves is right."""
+    if set(entries[ENTRY_SIZE - 1 :: ENTRY_SIZE]) - set(reasons):
+        raise TrustError("the opposition list gives an unknown reason: fetch it again")
     previous = b""
     for at in range(0, len(entries), ENTRY_SIZE):
         serial = entries[at : at + SERIAL_SIZE]
