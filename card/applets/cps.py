@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
+from card.applets.cps2ter import SecondFace
 from card.iso7816 import tlv
 from card.iso7816.apdu import CommandAPDU, ResponseAPDU
-from card.kernel.access import NEVER, USER_PIN
+from card.kernel.access import USER_PIN
+from card.kernel.applet import Handler, dispatch
 from card.kernel.blueprint import (
     AUTHENTICATE,
     DECIPHER,
@@ -21,8 +23,15 @@ from card.kernel.blueprint import (
     ObjectSpec,
     PinSpec,
 )
-from card.kernel.filesystem import DfSpec
+from card.kernel.commands import file_handlers
+from card.kernel.crypto import CPS_ALGORITHMS, CryptoCommands
+from card.kernel.errors import CardError
+from card.kernel.filesystem import DfSpec, FileSystem
 from card.kernel.memory import Memory
+from card.kernel.objects import ObjectCommands
+from card.kernel.pin import PinCommands
+from card.kernel.selection import FCP, NOTHING, Selection
+from card.kernel.session import Session
 
 ATR = bytes.fromhex("3BAC00402A001225006480000310009000")
 
@@ -88,3 +97,94 @@ def _environments() -> tuple[ObjectSpec, ...]:
         ObjectSpec((0x3F00,), 0xFB00 | number, 0x7B, tlv.encode(0x80, bytes((number,))) + value)
         for number, value in values.items()
     )
+
+
+class CpsApplet:
+    """Everything a CPS3 answers. PINs are global: both faces and all DFs share them."""
+
+    MAX_LENGTH: ClassVar[int] = 2048
+    """Longest command data of an extended APDU; the card advertises them in EF.ATR (47 03 94 01 80)."""
+
+    proprietary_classes: ClassVar[frozenset[int]] = frozenset((0xA0,))
+    chained_instructions: ClassVar[frozenset[int]] = frozenset((0x2A, 0xDB))
+
+    def __init__(self, memory: Memory, rng: Callable[[int], bytes]) -> None:
+        session = self._session = Session(memory, rng)
+        self._selection = Selection(session, frozenset((FCP, NOTHING)), any_fid=False)
+        self._pins = PinCommands(session)
+        self._crypto = CryptoCommands(session, CPS_ALGORITHMS)
+        self._face = _second_face(memory, session)
+        self._in_second_face = False
+        self._handlers = file_handlers(session, self._selection) | self._own_handlers()
+
+    def _own_handlers(self) -> dict[int, Handler]:
+        pins, crypto = self._pins, self._crypto
+        objects = ObjectCommands(self._session, pins, crypto)
+        return {
+            0x20: pins.verify,
+            0x24: pins.change,
+            0x2C: pins.reset,
+            0x22: crypto.manage,
+            0x2A: self._security_operation,
+            0x88: crypto.authenticate,
+            0x84: self._challenge,
+            0xCA: crypto.count,
+            0xCB: objects.get,
+            0xDB: objects.put,
+            0x47: objects.generate,
+        }
+
+    def owns(self, name: bytes) -> bool:
+        """Does SELECT by this DF name lead into this card's files?"""
+        return self._selection.owns(name)
+
+    def reset(self) -> None:
+        """Power came on: IAS-ECC face, MF current, nothing proved."""
+        self._session.reset()
+        self._in_second_face = False
+        if self._face is not None:
+            self._face.reset()
+
+    def deselect(self) -> None:
+        """Another applet was selected: nothing of this one's status remains."""
+        self.reset()
+
+    def process(self, command: CommandAPDU) -> ResponseAPDU:
+        """One command; the class decides which face answers (facts 1.2 rule 8)."""
+        if command.cla == 0xA0:
+            return self._process_second(command)
+        if self._in_second_face:
+            if command.ins != 0xA4 or command.p1 != 0x04:
+                raise CardError(0x6E00)
+            response = dispatch(self._handlers, command)
+            self._in_second_face = False
+            return response
+        return dispatch(self._handlers, command)
+
+    def _process_second(self, command: CommandAPDU) -> ResponseAPDU:
+        if self._face is None:
+            raise CardError(0x6E00)
+        if not self._in_second_face:
+            self._in_second_face = True
+            self._session.enter(self._session.files.mf)
+            self._face.reset()
+        return self._face.process(command)
+
+    def _security_operation(self, command: CommandAPDU) -> ResponseAPDU:
+        operation = command.p1 << 8 | command.p2
+        if operation == 0x9E9A:
+            return self._crypto.sign(command)
+        if operation == 0x90A0:
+            return self._crypto.hash(command)
+        if operation == 0x8086:
+            return self._crypto.decipher(command)
+        raise CardError(0x6A86)
+
+    def _challenge(self, command: CommandAPDU) -> ResponseAPDU:
+        return self._crypto.challenge(command, default=8)
+
+
+def _second_face(memory: Memory, session: Session) -> SecondFace | None:
+    if not memory.get("2ter/3F00"):
+        return None
+    return SecondFace(FileSystem(memory, "2ter"), session.security)

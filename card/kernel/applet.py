@@ -6,7 +6,7 @@ business of `CardOS`. It answers with a `ResponseAPDU` or raises `CardError`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Protocol
 
 from card.iso7816.apdu import CommandAPDU, ResponseAPDU
@@ -38,7 +38,7 @@ class Applet(Protocol):
         """Power came on: as `deselect`, and the first file is current again."""
 
 
-def dispatch(handlers: dict[int, Handler], command: CommandAPDU) -> ResponseAPDU:
+def dispatch(handlers: Mapping[int, Handler], command: CommandAPDU) -> ResponseAPDU:
     """Call the handler of the instruction; 6D00 when there is none."""
     handler = handlers.get(command.ins)
     if handler is None:

@@ -200,7 +200,8 @@ def _read_record(raw: bytes, at: int, sequence: int) -> bytes | None:
         return None
     size, number, check = _RECORD.unpack_from(raw, at)
     if crc32(raw[at : at + 8]) != check:
-        return _torn_or_damaged(raw, sequence)
+        _refuse_damage(raw, sequence)
+        return None
     body = at + _RECORD.size
     end = body + size + 4
     if len(raw) < end + len(END):
@@ -209,10 +210,12 @@ def _read_record(raw: bytes, at: int, sequence: int) -> bytes | None:
     sound = crc32(payload).to_bytes(4, "big") == raw[body + size : end]
     if number == sequence and sound and raw[end : end + len(END)] == END:
         return payload
-    return _torn_or_damaged(raw, sequence)
+    _refuse_damage(raw, sequence)
+    return None
 
 
-def _torn_or_damaged(raw: bytes, sequence: int) -> None:
+def _refuse_damage(raw: bytes, sequence: int) -> None:
+    """A torn write never leaves an END mark at the end of the file; damage does."""
     if raw.endswith(END):
         raise ImageError(
             f"The card image was altered: change {sequence} does not verify; make the card again."

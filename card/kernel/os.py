@@ -1,7 +1,7 @@
 """The card operating system: bytes in, bytes out, and the one error door of the card.
 
 What happens here and nowhere else: class bytes (ISO 7816-4, 5.4.1), command chaining (5.3.3),
-GET RESPONSE (11.? T=0 procedures of 7816-3, 12.2), lengths, and turning refusals into status words.
+GET RESPONSE (ISO 7816-3, 12.2.4), lengths, and turning refusals into status words.
 No byte string makes `transmit` raise; a power cut simulated by the storage passes through.
 
 Answer rules: data that fits Le is returned at once; without Le it waits behind 61xx;
@@ -48,6 +48,7 @@ class CardOS:
         self._atr = atr
         self._max_length = max_length
         self._powered = False
+        self._chain: CommandAPDU | None = None
         self._forget()
 
     def power_on(self) -> bytes:
@@ -88,7 +89,7 @@ class CardOS:
             return ResponseAPDU(b"", error.sw)
         except OSError:
             return ResponseAPDU(b"", _MEMORY_FAILURE)
-        except Exception:  # noqa: BLE001 - the last resort of a card is a status word (promise A10)
+        except Exception:  # the last resort of a card is a status word (promise A10)
             return ResponseAPDU(b"", _NO_DIAGNOSIS)
 
     def _process(self, command: CommandAPDU) -> ResponseAPDU:
@@ -116,7 +117,7 @@ class CardOS:
 
     def _forget_transfer(self) -> None:
         self._waiting = b""
-        self._chain: CommandAPDU | None = None
+        self._chain = None
 
     # ---- class byte and chaining
 
