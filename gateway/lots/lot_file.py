@@ -45,7 +45,7 @@ class ReadLot:
 
 @dataclass(frozen=True, slots=True)
 class BillingFile:
-    """A file as read. `sender`, `destination`: 14 digits. `digest`: SHA-256 of its bytes (named by an ARL)."""
+    """A file as read. `sender`, `destination`: 14 digits. `digest`: SHA-256 of its bytes, for the ARL."""
 
     sender: str
     destination: str
@@ -261,6 +261,6 @@ def _check_seals(seals: _Seals, start: dict[str, Any], fses: list[Fse], record: 
     if seals.ps != start["ps"]:
         raise LotRefusal("4008", "record 7L belongs to another lot", record=record, position=2)
     if any(fse.invoice.national_id != seals.national_id for fse in fses):
-        raise LotRefusal("5006", "an invoice has another signer than its lot", record=record, position=12)
+        raise LotRefusal("4008", "an invoice has another signer than its lot", record=record, position=12)
     if invoices_digest(fse.records for fse in fses) != seals.invoices:
         raise LotRefusal("5001", "the lot was signed over other invoices", record=record, position=43)

@@ -50,17 +50,26 @@ class LotRefusal(GatewayError):
     `error_class` one letter of CLASSES, `error_code` four digits of CODES, `record` the number of the record
     in the file (1 = 000, 0 = not one record), `invoice` the invoice number (0 = the whole lot), `position`
     the first position of the field in the record (0 = the whole record). str() is the sentence.
+    `reason`: more words for the local audit only, never for the peer (class E).
     """
 
     code = "lot-refused"
 
     def __init__(
-        self, error_code: str, sentence: str, *, record: int = 0, invoice: int = 0, position: int = 0
+        self,
+        error_code: str,
+        sentence: str,
+        *,
+        record: int = 0,
+        invoice: int = 0,
+        position: int = 0,
+        reason: str = "",
     ) -> None:
         super().__init__(sentence)
         self.error_class = CODES[error_code][0]
         self.error_code = error_code
         self.record, self.invoice, self.position = record, invoice, position
+        self.reason = reason
 
     @property
     def sentence(self) -> str:

@@ -102,10 +102,10 @@ def _lot_signer(lot: ReadLot, trust: Trust, when: datetime, signer: VerifiedSign
         certificate = trust.validate(lot.certificate, when, Purpose.CPS_SIGNATURE)
     except TrustError as error:
         raise LotRefusal("5002", f"certificate of the professional: {error}") from None
-    if certificate.national_id != lot.national_id:
-        raise LotRefusal("5006", "the lot names another professional than the one who signed")
     if not _is_signed(certificate.public_key, lot.signature, lot.digest):
         raise LotRefusal("5001", "the signature of the lot is wrong")
+    if certificate.national_id != lot.national_id:
+        raise LotRefusal("5006", "the lot names another professional than the one who signed")
     if signer is not None and signer.certificate.fingerprint != certificate.fingerprint:
         raise LotRefusal("5006", "the mail was signed by another professional than the lot")
     return certificate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.records.fields import Field, Record, code, const, day, num, text
 
 
-def _file(name: str, kind: str) -> tuple[Field, ...]:
+def file_zone(kind: str) -> tuple[Field, ...]:
     """Positions 1 to 55, common to 000 and 999."""
     return (
         const(1, kind),
@@ -38,7 +38,7 @@ class FileStart(Record):
 
     NAME = "000"
     FIELDS = (
-        *_file("000", "000"),
+        *file_zone("000"),
         day("created", 56),
         text("norm", 62, 4, "CP"),
         text("version", 66, 2, "B2"),
@@ -56,7 +56,7 @@ class FileEnd(Record):
     """999 of B2: repeats 000 up to 55, counts records (both ends included) and lots."""
 
     NAME = "999"
-    FIELDS = (*_file("999", "999"), num("records", 56, 8), num("lots", 83, 3))
+    FIELDS = (*file_zone("999"), num("records", 56, 8), num("lots", 83, 3))
 
 
 class LotStart(Record):
