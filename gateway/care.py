@@ -15,9 +15,8 @@ from gateway.errors import CardRefusal, InputError
 from gateway.lots.parties import InsuredIds, PractitionerIds
 
 _FIELDS = ("date", "practitioner", "beneficiary", "acts", "pathway", "nature", "third_party")
-_PROOF_BY_CARD = (
-    "1"  # INVENTED(proof-by-card): B2 2:58, the nature of the proof of rights: 1 stands for the card.
-)
+# INVENTED(proof-by-card): B2 2:58, the nature of the proof of rights: 1 stands for the card.
+_PROOF_BY_CARD = "1"
 
 
 @dataclass(frozen=True, slots=True)
