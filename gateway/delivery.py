@@ -1,14 +1,40 @@
-"""The second half of the line: send what is due, resend what got no receipt, post what came back."""
+"""The second half of the line: send what is due, resend what got no receipt, post what came back.
+
+Every attempt sends the bytes that were sealed, under the id that was fixed with them: whatever the
+network does, the receiver can recognise a repeat. One lot that cannot leave does not hold up the
+others, and nothing is deleted: a lot that fails for good is PARKED with its reason.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.clock import Clock, Rng
-from gateway.store.rows import Payment, ReceiptLike
-from gateway.store.store import Store
+from gateway.errors import ExchangeError, GatewayError, InputError, StoreError
+from gateway.exchange.calendar import legal_day, receipt_deadline
+from gateway.exchange.retry import Backoff
+from gateway.exchange.smtp import Permanent
+from gateway.store.rows import LotRow, Outcome, Payment
+from gateway.store.states import LotState
+
+if TYPE_CHECKING:
+    from gateway.records.arl import Arl
+    from gateway.store.store import Store
+
+LEASE = timedelta(minutes=10)
+"""How long a claimed lot is left alone by other workers; a restart of the gateway ends it at once."""
+
+RELAY_UNWELL = 3
+"""After so many lots in a row that the relay did not take, the pass ends: the rest is not tried."""
+
+PATIENCE = timedelta(days=1)
+"""A lot that failed for so long is parked even when nothing else left in the meantime."""
+
+_BESIDE = timedelta(minutes=15)
 
 
 class Sender(Protocol):
@@ -36,12 +62,12 @@ class Opened:
     """A return message, opened and verified: its receipts or its payments, and the file they were in."""
 
     content: bytes = field(repr=False)
-    receipts: Sequence[ReceiptLike] = ()
+    receipts: Sequence[Arl] = ()
     payments: Sequence[Payment] = field(default=(), repr=False)
 
 
 Opener = Callable[[bytes], Opened]
-"""Opens one raw message; raises TrustError or InputError with the reason when it is not to be believed."""
+"""Opens one raw message; raises a GatewayError with the reason when it is not to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +82,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What one pass over the mailbox did."""
+    """What one pass over the mailbox did: receipts and payments by outcome, and unreadable messages."""
 
     posted: int = 0
     repeated: int = 0
@@ -65,12 +91,117 @@ class Collected:
 
 
 def send_due(
-    store: Store, sender: Sender, clock: Clock, rng: Rng, *, envelope_from: str, limit: int = 20
+    store: Store, sender: Sender, clock: Clock, rng: Rng, *, limit: int = 20, backoff: Backoff | None = None
 ) -> Sent:
     """One pass: mark overdue lots, claim what is due, send the same bytes, note what happened."""
-    raise NotImplementedError
+    silent = store.overdue(clock.now())
+    done = Sent(
+        overdue=sum(row.state is LotState.OVERDUE for row in silent),
+        parked=sum(row.state is LotState.PARKED for row in silent),
+    )
+    claimed = store.claim_due(clock.now(), limit, LEASE)
+    in_a_row = 0
+    for position, lot in enumerate(claimed):
+        if in_a_row >= RELAY_UNWELL:
+            store.give_back([row.id for row in claimed[position:]])
+            break
+        state = _attempt(store, sender, lot, _Moment(clock, rng, backoff or Backoff()))
+        in_a_row = 0 if state is LotState.SENT else in_a_row + 1
+        done = _count(done, state)
+    return done
 
 
 def collect(store: Store, mailbox: Mailbox, opener: Opener, practice: str, limit: int = 100) -> Collected:
     """One pass: open each pending message and post it; a message that fails does not stop the rest."""
-    raise NotImplementedError
+    done = Collected()
+    for key, raw in mailbox.pending(limit):
+        try:
+            opened = _open(opener, raw)
+        except StoreError:
+            raise
+        except GatewayError as refusal:
+            store.post_unreadable(raw, key, str(refusal))
+            done = replace(done, unreadable=done.unreadable + 1)
+        else:
+            done = reduce(_tally, _post(store, opened, key, practice), done)
+        # Only now: a stop in between finds the message pending again, and posting it again is harmless.
+        mailbox.done(key)
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    clock: Clock
+    rng: Rng
+    backoff: Backoff
+
+
+def _attempt(store: Store, sender: Sender, lot: LotRow, moment: _Moment) -> LotState:
+    """Send one lot and note what happened; the state it is left in."""
+    try:
+        sender.send(lot.sender, lot.recipient, lot.message)
+    except (Permanent, InputError) as refusal:
+        store.park(lot.id, str(refusal))
+        return LotState.PARKED
+    except ExchangeError as failure:
+        return _failed(store, lot, str(failure), moment)
+    store.sent(lot.id, receipt_due(moment.clock.now()))
+    return LotState.SENT
+
+
+def _failed(store: Store, lot: LotRow, reason: str, moment: _Moment) -> LotState:
+    attempt, now = lot.attempts + 1, moment.clock.now()
+    if _is_hopeless(store, lot, attempt, moment):
+        store.park(lot.id, f"{attempt} attempts failed, the last one: {reason}")
+        return LotState.PARKED
+    store.failed(lot.id, reason, now + timedelta(seconds=moment.backoff.delay(attempt, moment.rng)))
+    return LotState.SEALED
+
+
+def _is_hopeless(store: Store, lot: LotRow, attempt: int, moment: _Moment) -> bool:
+    """A relay that takes nothing at all is not the lot's fault, and parks nothing before a day is over."""
+    if not moment.backoff.is_exhausted(attempt) or lot.failing_since is None:
+        return False
+    if moment.clock.now() - lot.failing_since >= PATIENCE:
+        return True
+    return store.relay_took_another(lot.id, lot.failing_since - _BESIDE)
+
+
+def receipt_due(sent: datetime) -> datetime:
+    """The first moment at which the receipt of something sent now is late: after two whole working days."""
+    late = receipt_deadline(legal_day(sent)) + timedelta(days=1)
+    midnight = datetime(late.year, late.month, late.day, tzinfo=UTC)
+    return next(m for m in (midnight - timedelta(hours=h) for h in (2, 1, 0)) if legal_day(m) == late)
+
+
+def _count(done: Sent, state: LotState) -> Sent:
+    if state is LotState.SENT:
+        return replace(done, sent=done.sent + 1)
+    if state is LotState.PARKED:
+        return replace(done, parked=done.parked + 1)
+    return replace(done, failed=done.failed + 1)
+
+
+def _open(opener: Opener, raw: bytes) -> Opened:
+    opened = opener(raw)
+    if not opened.receipts and not opened.payments:
+        raise InputError("there is neither a receipt nor a payment in this message: look at it by hand")
+    return opened
+
+
+def _post(store: Store, opened: Opened, key: str, practice: str) -> list[Outcome]:
+    """Everything in one message is posted together or not at all."""
+    with store.batch():
+        outcomes = [store.post_receipt(arl, opened.content, key).outcome for arl in opened.receipts]
+        if opened.payments:
+            posted = store.post_payment(opened.payments, opened.content, key, practice)
+            outcomes += [line.outcome for line in posted]
+    return outcomes
+
+
+def _tally(done: Collected, outcome: Outcome) -> Collected:
+    if outcome in (Outcome.UNMATCHED, Outcome.CONTRADICTED):
+        return replace(done, unmatched=done.unmatched + 1)
+    if outcome is Outcome.REPEATED:
+        return replace(done, repeated=done.repeated + 1)
+    return replace(done, posted=done.posted + 1)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
 
 from gateway.store.states import FseState, LotState
 
@@ -36,112 +34,12 @@ class StoredFse:
 
 
 @dataclass(frozen=True, slots=True)
-class LotNumbers:
-    """Numbers reserved for one lot: none of them is ever given out again."""
-
-    practice: str
-    lot_number: int
-    lot_date: date
-    file_id: int
-    compostage: str
-
-
-class SealedLotLike(Protocol):
-    """What `keep_lot` needs of a sealed lot (gateway.lots.sealing.SealedLot)."""
-
-    @property
-    def id(self) -> str:
-        """Fixed at sealing, the same on every resend."""
-        ...
-
-    @property
-    def lot_number(self) -> int:
-        """1 to 999."""
-        ...
-
-    @property
-    def lot_date(self) -> date:
-        """Day of the lot."""
-        ...
-
-    @property
-    def file_id(self) -> int:
-        """1 to 999999."""
-        ...
-
-    @property
-    def compostage(self) -> str:
-        """19 digits."""
-        ...
-
-    @property
-    def count(self) -> int:
-        """Number of FSE inside."""
-        ...
-
-    @property
-    def message(self) -> bytes:
-        """The whole mail: the bytes that every attempt sends."""
-        ...
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of the file 000…999, the one a receipt must name."""
-        ...
-
-    @property
-    def recipient(self) -> str:
-        """Mail address of the organism."""
-        ...
-
-
-class ReceiptLike(Protocol):
-    """What `post_receipt` needs of an ARL for one lot (gateway.records.arl.Arl)."""
-
-    @property
-    def lot_date(self) -> date:
-        """Day of the lot it answers."""
-        ...
-
-    @property
-    def lot_number(self) -> int:
-        """Number of the lot it answers."""
-        ...
-
-    @property
-    def file_id(self) -> int:
-        """File id of the lot it answers."""
-        ...
-
-    @property
-    def compostage(self) -> str:
-        """Compostage of the mail it answers."""
-        ...
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of the file as the receiver got it."""
-        ...
-
-    @property
-    def positive(self) -> bool:
-        """True: received and conform."""
-        ...
-
-    @property
-    def error_class(self) -> str:
-        """One letter, blank when positive."""
-        ...
-
-    @property
-    def code(self) -> str:
-        """Four characters, blank when positive."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
 class Payment:
-    """What a NOEMIE return says of one FSE. `paid` False is a rejection with its code and text."""
+    """What a NOEMIE return says of one FSE; `paid` False is a rejection with its code and text.
+
+    Amounts are those paid, in cents. `lot_date` None: the return names the lot by its number only.
+    `deferred`: neither paid nor rejected yet.
+    """
 
     number: int
     lot_number: int
@@ -150,6 +48,8 @@ class Payment:
     amc_cents: int = 0
     code: str = ""
     text: str = ""
+    lot_date: date | None = None
+    deferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +84,9 @@ class FseRow:
     excess_cents: int
     label: str
     lot_id: str | None
+    paid_amo_cents: int
+    paid_amc_cents: int
+    changed_at: datetime
     reason: str
 
 
@@ -197,10 +100,11 @@ class LotRow:
     id: str
     practice: str
     destination: str
+    sender: str
     recipient: str
     lot_number: int
     lot_date: date
-    file_id: int
+    file_id: str
     compostage: str
     count: int
     state: LotState
@@ -210,17 +114,19 @@ class LotRow:
     failing_since: datetime | None
     sent_at: datetime | None
     ack_due: datetime | None
+    changed_at: datetime
     reason: str
     message: bytes = field(default=b"", repr=False)
 
 
 class Outcome(StrEnum):
-    """What posting a return did. Only POSTED changes a state."""
+    """What posting a return did. Only POSTED changes a state; UNMATCHED and CONTRADICTED need a person."""
 
     POSTED = "posted"
     REPEATED = "repeated"
     UNMATCHED = "unmatched"
     CONTRADICTED = "contradicted"
+    DEFERRED = "deferred"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,12 +179,3 @@ class Counts:
     lots: dict[str, int]
     unmatched: int
     late: int
-
-
-class Recordable(Protocol):
-    """A sequence of payment lines and where they came from."""
-
-    @property
-    def payments(self) -> Sequence[Payment]:
-        """One entry per FSE of the return."""
-        ...

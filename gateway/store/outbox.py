@@ -1,0 +1,289 @@
+"""Lots in the store: sealed once, sent as often as it takes, always the same bytes under the same id.
+
+The queue is the column `next_attempt_at`: empty for a lot that nobody needs to send, the moment of
+its turn for one that waits, the end of the lease for one that is SENDING. A gateway that dies with
+lots in its hands leaves them SENDING; opening the store again makes them due at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+
+from gateway.errors import StoreError
+from gateway.redact import redact
+from gateway.store import changes
+from gateway.store.database import Transaction
+from gateway.store.rows import LotRow
+from gateway.store.schema import attempt, fse, lot, lot_body, moment, moment_or_none, reservation, stamp
+from gateway.store.states import FINAL_LOT, FseState, LotState
+
+if TYPE_CHECKING:
+    from gateway.lots.sealing import SealedLot
+
+MAX_SENDS = 5
+"""A lot that the relay took this many times without any receipt is parked."""
+
+_KEEP = lot.insert()
+_KEEP_BODY = lot_body.insert()
+_BY_ID = sa.select(lot).where(lot.c.id == sa.bindparam("b_id"))
+_MESSAGE = sa.select(lot_body.c.message).where(lot_body.c.lot_seq == sa.bindparam("b_seq"))
+_USE_NUMBERS = (
+    sa.update(reservation)
+    .where(reservation.c.practice == sa.bindparam("b_practice"))
+    .where(reservation.c.compostage == sa.bindparam("b_compostage"))
+    .where(reservation.c.lot_number == sa.bindparam("b_lot_number"))
+    .where(reservation.c.lot_date == sa.bindparam("b_lot_date"))
+    .where(reservation.c.file_id == sa.bindparam("b_file_id"))
+    .where(reservation.c.used == sa.false())
+    .values(used=sa.true())
+)
+_SHEETS = sa.select(
+    fse.c.id, fse.c.practice, fse.c.number, fse.c.state, fse.c.destination, fse.c.practitioner
+).where(
+    (fse.c.practice == sa.bindparam("b_practice"))
+    & fse.c.number.in_(sa.bindparam("b_numbers", expanding=True))
+)
+_DUE = (
+    sa.select(lot, lot_body.c.message)
+    .join(lot_body, lot_body.c.lot_seq == lot.c.seq)
+    .where((lot.c.retry == sa.bindparam("b_retry")) & (lot.c.next_attempt_at <= sa.bindparam("b_now")))
+    .order_by(lot.c.next_attempt_at, lot.c.seq)
+    .limit(sa.bindparam("b_limit"))
+)
+_LEASE = sa.update(lot).where(lot.c.seq == sa.bindparam("b_seq"))
+_START_ATTEMPT = attempt.insert()
+_END_ATTEMPT = sa.update(attempt).where(
+    (attempt.c.lot_seq == sa.bindparam("b_seq")) & attempt.c.ended_at.is_(None)
+)
+_SILENT = (
+    sa.select(lot)
+    .where((lot.c.state == LotState.SENT) & (lot.c.ack_due <= sa.bindparam("b_now")))
+    .order_by(lot.c.ack_due)
+    .limit(sa.bindparam("b_limit"))
+)
+_STRANDED = (
+    sa.update(lot).where(lot.c.state == LotState.SENDING).values(next_attempt_at=sa.bindparam("b_now"))
+)
+_LATEST_SENT = sa.select(sa.func.max(lot.c.sent_at)).where(lot.c.id != sa.bindparam("b_id"))
+
+
+def keep(tx: Transaction, practice: str, sealed: SealedLot, numbers: Sequence[int]) -> None:
+    """Keep a sealed lot, due at once, with its FSE; the same lot again changes nothing."""
+    if _is_kept(tx, sealed):
+        return
+    sheets = _free_sheets(tx, practice, sealed, numbers)
+    _use_numbers(tx, practice, sealed)
+    seq = tx.insert(_KEEP, _row(tx, practice, sealed, sheets[0].destination))
+    tx.run(_KEEP_BODY, {"lot_seq": seq, "message": sealed.message})
+    changes.born(tx, "lot", seq, LotState.SEALED)
+    changes.fse_join_lot(tx, sheets, seq)
+    tx.audit("lot kept", sealed.id, f"{sealed.count} FSE")
+
+
+def claim(tx: Transaction, now: datetime, limit: int, lease: timedelta) -> list[LotRow]:
+    """Take what is due, lots that never failed first: new work does not wait behind old failures."""
+    due: list[Row[Any]] = []
+    for retry in (0, 1):
+        if len(due) < limit:
+            due += tx.rows(_DUE, {"b_retry": retry, "b_now": stamp(now), "b_limit": limit - len(due)})
+    for row in due:
+        _take(tx, row, stamp(now + lease))
+    return [lot_row(row, state=LotState.SENDING, message=row.message) for row in due]
+
+
+def _take(tx: Transaction, row: Row[Any], lease_end: str) -> None:
+    if row.state == LotState.SENDING:
+        _end_attempt(tx, row.seq, "interrupted", "the gateway stopped during this attempt")
+        tx.run(_LEASE, {"b_seq": row.seq, "next_attempt_at": lease_end})
+    else:
+        changes.lot_becomes(tx, row, LotState.SENDING, "", next_attempt_at=lease_end, retry=1)
+    start = {"lot_seq": row.seq, "started_at": tx.at, "outcome": "running", "reason": ""}
+    tx.run(_START_ATTEMPT, start)
+
+
+def sent(tx: Transaction, lot_id: str, ack_due: datetime) -> None:
+    """The relay took it. A receipt that was faster than the relay's own answer has already moved the lot."""
+    row = find(tx, lot_id)
+    _end_attempt(tx, row.seq, "sent", "")
+    if LotState(row.state) in FINAL_LOT:
+        return
+    success = {"attempts": 0, "sends": row.sends + 1, "failing_since": None, "next_attempt_at": None}
+    changes.lot_becomes(tx, row, LotState.SENT, "", sent_at=tx.at, ack_due=stamp(ack_due), **success)
+    changes.fse_of_lot_become(tx, row.seq, (FseState.IN_LOT, FseState.SENT), "")
+
+
+def failed(tx: Transaction, lot_id: str, reason: str, next_attempt_at: datetime) -> None:
+    """Back to where the lot came from, until its next turn."""
+    row = find(tx, lot_id)
+    _end_attempt(tx, row.seq, "failed", reason)
+    if LotState(row.state) in FINAL_LOT:
+        return
+    failure = {"attempts": row.attempts + 1, "failing_since": row.failing_since or tx.at}
+    changes.lot_becomes(tx, row, _resting(row), reason, next_attempt_at=stamp(next_attempt_at), **failure)
+
+
+def give_back(tx: Transaction, lot_ids: Sequence[str]) -> None:
+    """Not tried: no attempt is counted, due again at once."""
+    for lot_id in lot_ids:
+        row = find(tx, lot_id)
+        _end_attempt(tx, row.seq, "not tried", "")
+        if row.state == LotState.SENDING:
+            retry = int(row.attempts > 0 or row.sends > 0)
+            changes.lot_becomes(tx, row, _resting(row), row.reason, next_attempt_at=tx.at, retry=retry)
+
+
+def park(tx: Transaction, lot_id: str, reason: str) -> None:
+    """Out of the queue, with its reason, until a person releases it."""
+    row = find(tx, lot_id)
+    _end_attempt(tx, row.seq, "failed", reason)
+    if LotState(row.state) not in FINAL_LOT:
+        changes.lot_becomes(tx, row, LotState.PARKED, reason, next_attempt_at=None, attempts=row.attempts + 1)
+
+
+def release(tx: Transaction, lot_id: str, reason: str) -> None:
+    """A person has decided: the lot starts afresh."""
+    row = find(tx, lot_id)
+    afresh = {"attempts": 0, "sends": 0, "failing_since": None, "next_attempt_at": tx.at, "retry": 0}
+    changes.lot_becomes(tx, row, _resting(row), reason, **afresh)
+
+
+def overdue(tx: Transaction, now: datetime, limit: int) -> list[LotRow]:
+    """No receipt in time: the same bytes again, and after MAX_SENDS of them a person must look."""
+    silent = tx.rows(_SILENT, {"b_now": stamp(now), "b_limit": limit})
+    return [_silent_becomes(tx, row) for row in silent]
+
+
+def _silent_becomes(tx: Transaction, row: Row[Any]) -> LotRow:
+    if row.sends >= MAX_SENDS:
+        reason = (
+            f"sent {row.sends} times without any receipt: ask the organism, then release or replace the lot"
+        )
+        changes.lot_becomes(tx, row, LotState.PARKED, reason, next_attempt_at=None)
+        return lot_row(row, state=LotState.PARKED, reason=reason)
+    reason = f"no receipt before {row.ack_due[:10]}"
+    changes.lot_becomes(tx, row, LotState.OVERDUE, reason, next_attempt_at=tx.at)
+    return lot_row(row, state=LotState.OVERDUE, reason=reason)
+
+
+def recover(tx: Transaction) -> int:
+    """After a stop: nobody holds a lease any more, so every claimed lot is due. How many there were."""
+    return tx.run(_STRANDED, {"b_now": tx.at}).rowcount
+
+
+def relay_took_another(tx: Transaction, lot_id: str, since: datetime) -> bool:
+    """Whether the relay took some other lot since then: a lot that fails beside that is itself to blame."""
+    row = tx.first(_LATEST_SENT, {"b_id": lot_id})
+    return row is not None and row[0] is not None and row[0] >= stamp(since)
+
+
+def find(tx: Transaction, lot_id: str) -> Row[Any]:
+    """The row of a lot; raises StoreError when there is none."""
+    row = tx.first(_BY_ID, {"b_id": lot_id})
+    if row is None:
+        raise StoreError(f"lot {lot_id} is not in the store", code="unknown")
+    return row
+
+
+def lot_row(
+    row: Row[Any], *, state: LotState | None = None, reason: str | None = None, message: bytes = b""
+) -> LotRow:
+    """A table row as the value that leaves the store."""
+    return LotRow(
+        id=row.id,
+        practice=row.practice,
+        destination=row.destination,
+        sender=row.sender,
+        recipient=row.recipient,
+        lot_number=row.lot_number,
+        lot_date=date.fromisoformat(row.lot_date),
+        file_id=row.file_id,
+        compostage=row.compostage,
+        count=row.fse_count,
+        state=state or LotState(row.state),
+        attempts=row.attempts,
+        sends=row.sends,
+        next_attempt_at=moment_or_none(row.next_attempt_at),
+        failing_since=moment_or_none(row.failing_since),
+        sent_at=moment_or_none(row.sent_at),
+        ack_due=moment_or_none(row.ack_due),
+        changed_at=moment(row.changed_at),
+        reason=row.reason if reason is None else reason,
+        message=message,
+    )
+
+
+def _resting(row: Row[Any]) -> LotState:
+    return LotState.OVERDUE if row.sent_at else LotState.SEALED
+
+
+def _end_attempt(tx: Transaction, seq: int, outcome: str, reason: str) -> None:
+    tx.run(_END_ATTEMPT, {"b_seq": seq, "ended_at": tx.at, "outcome": outcome, "reason": redact(reason)})
+
+
+def _is_kept(tx: Transaction, sealed: SealedLot) -> bool:
+    row = tx.first(_BY_ID, {"b_id": sealed.id})
+    if row is None:
+        return False
+    kept = tx.first(_MESSAGE, {"b_seq": row.seq})
+    if kept is None or kept.message != sealed.message:
+        raise StoreError(
+            f"lot {sealed.id} is already kept with other bytes: seal under new numbers", code="number"
+        )
+    return True
+
+
+def _free_sheets(
+    tx: Transaction, practice: str, sealed: SealedLot, numbers: Sequence[int]
+) -> Sequence[Row[Any]]:
+    sheets = tx.rows(_SHEETS, {"b_practice": practice, "b_numbers": list(numbers)})
+    if not sheets or len(sheets) != len(numbers) or len(sheets) != sealed.count:
+        sentence = (
+            f"lot {sealed.id} says {sealed.count} FSE, {len(numbers)} were named and {len(sheets)} are kept"
+        )
+        raise StoreError(f"{sentence}: build the lot again", code="count")
+    if len({(sheet.destination, sheet.practitioner) for sheet in sheets}) != 1:
+        raise StoreError(
+            f"lot {sealed.id} mixes destinations or practitioners: build one lot each", code="mixed"
+        )
+    return sheets
+
+
+def _use_numbers(tx: Transaction, practice: str, sealed: SealedLot) -> None:
+    numbers = {
+        "b_practice": practice,
+        "b_compostage": sealed.compostage,
+        "b_lot_number": sealed.lot_number,
+        "b_lot_date": sealed.lot_date.isoformat(),
+        "b_file_id": sealed.file_id,
+    }
+    if tx.run(_USE_NUMBERS, numbers).rowcount != 1:
+        sentence = f"the numbers of lot {sealed.id} were not reserved here, or are used: reserve new ones"
+        raise StoreError(sentence, code="number")
+
+
+def _row(tx: Transaction, practice: str, sealed: SealedLot, destination: str) -> dict[str, object]:
+    return {
+        "id": sealed.id,
+        "practice": practice,
+        "destination": destination,
+        "sender": sealed.sender,
+        "recipient": sealed.recipient,
+        "lot_number": sealed.lot_number,
+        "lot_date": sealed.lot_date.isoformat(),
+        "file_id": sealed.file_id,
+        "compostage": sealed.compostage,
+        "fse_count": sealed.count,
+        "digest": sealed.digest,
+        "state": LotState.SEALED,
+        "changed_at": tx.at,
+        "reason": "",
+        "retry": 0,
+        "attempts": 0,
+        "sends": 0,
+        "next_attempt_at": tx.at,
+    }

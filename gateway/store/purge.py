@@ -1,0 +1,36 @@
+"""Retention: bodies are forgotten when the law no longer asks for them; numbers and history stay."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from gateway.store.database import Transaction
+from gateway.store.schema import fse, fse_body, lot, lot_body, message
+from gateway.store.states import FINAL_LOT, FseState
+
+_ENDED = sa.or_(
+    fse.c.state.in_((FseState.PAID, FseState.PAYMENT_REJECTED, FseState.REJECTED)),
+    (fse.c.state == FseState.ACCEPTED) & (fse.c.third_party == "none"),
+)
+_OLD_FSE = sa.select(fse.c.id).where(_ENDED & (fse.c.changed_at < sa.bindparam("b_before")))
+_OLD_LOTS = sa.select(lot.c.seq).where(
+    lot.c.state.in_(FINAL_LOT) & (lot.c.changed_at < sa.bindparam("b_before"))
+)
+_FSE_BODIES = sa.delete(fse_body).where(fse_body.c.fse_id.in_(_OLD_FSE))
+_LOT_BODIES = sa.delete(lot_body).where(lot_body.c.lot_seq.in_(_OLD_LOTS))
+_MESSAGES = (
+    sa.update(message)
+    .where((message.c.at < sa.bindparam("b_before")) & message.c.body.is_not(None))
+    .values(body=None)
+)
+
+
+def forget_bodies(tx: Transaction, before: str) -> int:
+    """Delete the bodies of what ended before this stamp; how many there were."""
+    forgotten = sum(
+        tx.run(statement, {"b_before": before}).rowcount
+        for statement in (_FSE_BODIES, _LOT_BODIES, _MESSAGES)
+    )
+    if forgotten:
+        tx.audit("bodies forgotten", "", f"{forgotten} ended before {before[:10]}")
+    return forgotten

@@ -1,0 +1,220 @@
+"""What comes back: receipts (ARL) and payment returns (NOEMIE), posted once, kept as proof, never lost.
+
+Each returned file is kept once, under the digest of its bytes. A receipt moves a lot only when it
+names the lot's numbers and the digest of our own stored bytes; everything else is kept UNMATCHED
+and waits for a person. Payments are posted and never cause a resend.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+
+from gateway.redact import redact
+from gateway.store import changes
+from gateway.store.database import Transaction
+from gateway.store.rows import Outcome, Payment, PaymentOutcome, ReceiptOutcome
+from gateway.store.schema import fse, lot, message, payment, receipt
+from gateway.store.states import FINAL_LOT, FseState, LotState
+
+if TYPE_CHECKING:
+    from gateway.records.arl import Arl
+
+UNREADABLE = "unreadable"
+
+_KNOWN = sa.select(message.c.digest).where(message.c.digest == sa.bindparam("digest"))
+_KEEP = message.insert()
+_LOT_OF = sa.select(lot).where(
+    (lot.c.compostage == sa.bindparam("compostage"))
+    & (lot.c.file_id == sa.bindparam("file_id"))
+    & (lot.c.lot_number == sa.bindparam("lot_number"))
+    & (lot.c.lot_date == sa.bindparam("lot_date"))
+)
+_EARLIER = sa.select(receipt.c.id, receipt.c.outcome).where(
+    (receipt.c.message_digest == sa.bindparam("message_digest"))
+    & (receipt.c.compostage == sa.bindparam("compostage"))
+    & (receipt.c.lot_number == sa.bindparam("lot_number"))
+    & (receipt.c.lot_date == sa.bindparam("lot_date"))
+)
+_RECEIPT = receipt.insert()
+_RECEIPT_AGAIN = sa.update(receipt).where(receipt.c.id == sa.bindparam("b_id"))
+_FSE_OF = (
+    sa.select(fse.c.id, fse.c.practice, fse.c.number, fse.c.state, lot.c.lot_number, lot.c.lot_date)
+    .join_from(fse, lot, fse.c.lot_seq == lot.c.seq, isouter=True)
+    .where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
+)
+_LINE = sa.select(payment.c.id, payment.c.outcome).where(
+    (payment.c.message_digest == sa.bindparam("message_digest")) & (payment.c.line == sa.bindparam("line"))
+)
+_PAYMENT = payment.insert()
+_PAYMENT_AGAIN = sa.update(payment).where(payment.c.id == sa.bindparam("b_id"))
+
+_WAITS = frozenset({Outcome.UNMATCHED, Outcome.CONTRADICTED})
+_TO_ACCEPTED = (FseState.IN_LOT, FseState.SENT, FseState.ACCEPTED)
+
+
+def keep_message(tx: Transaction, raw: bytes, key: str, kind: str, reason: str = "") -> tuple[bytes, bool]:
+    """Keep a returned file once. Its digest, and whether it was new."""
+    digest = hashlib.sha256(raw).digest()
+    if tx.first(_KNOWN, {"digest": digest}) is not None:
+        return digest, False
+    body = tx.vault.close(f"message {digest.hex()}", raw)
+    row = {"digest": digest, "key": key, "at": tx.at, "kind": kind, "reason": redact(reason), "body": body}
+    tx.run(_KEEP, row)
+    tx.audit(f"message kept: {kind}", digest.hex()[:16], reason)
+    return digest, True
+
+
+def post_receipt(tx: Transaction, arl: Arl, raw: bytes, key: str) -> ReceiptOutcome:
+    """Post one ARL: the lot and its FSE move, or the ARL waits for a person with the reason."""
+    digest, _ = keep_message(tx, raw, key, "arl")
+    identity = {
+        "message_digest": digest,
+        "compostage": arl.compostage,
+        "lot_number": arl.lot_number,
+        "lot_date": arl.lot_date.isoformat(),
+    }
+    earlier = tx.first(_EARLIER, identity)
+    row = tx.first(_LOT_OF, {**identity, "file_id": arl.file_id})
+    outcome = _judge(row, arl)
+    if earlier is not None and outcome.outcome in _WAITS:
+        return outcome
+    if earlier is None or earlier.outcome in _WAITS:
+        verdict = {"lot_seq": row.seq if row else None, "outcome": outcome.outcome, "reason": outcome.reason}
+        _write_receipt(tx, arl, identity, earlier, verdict)
+    if row is not None and outcome.outcome is Outcome.POSTED:
+        _move_lot(tx, row, arl)
+    return outcome
+
+
+def _judge(row: Row[Any] | None, arl: Arl) -> ReceiptOutcome:
+    if row is None:
+        return ReceiptOutcome(Outcome.UNMATCHED, None, None, "no lot of ours has these numbers")
+    if not hmac.compare_digest(row.digest, arl.digest):
+        reason = "the digest in this receipt is not the digest of the bytes we sent"
+        return ReceiptOutcome(Outcome.UNMATCHED, None, None, reason)
+    state = LotState(row.state)
+    after = LotState.ACKNOWLEDGED if arl.positive else LotState.REJECTED
+    if state is after:
+        return ReceiptOutcome(Outcome.REPEATED, row.id, state)
+    if state in FINAL_LOT:
+        reason = f"the lot is already {state} and this receipt says {after}"
+        return ReceiptOutcome(Outcome.CONTRADICTED, row.id, state, reason)
+    return ReceiptOutcome(Outcome.POSTED, row.id, after)
+
+
+def _write_receipt(
+    tx: Transaction, arl: Arl, identity: dict[str, Any], earlier: Row[Any] | None, verdict: dict[str, Any]
+) -> None:
+    if earlier is not None:
+        tx.run(_RECEIPT_AGAIN, {"b_id": earlier.id, **verdict})
+        return
+    said = {
+        "at": tx.at,
+        "file_id": arl.file_id,
+        "digest": arl.digest,
+        "positive": arl.positive,
+        "error_class": arl.error_class,
+        "code": arl.error_code,
+    }
+    tx.run(_RECEIPT, {**identity, **said, **verdict})
+    if verdict["outcome"] in _WAITS:
+        tx.audit(f"receipt {verdict['outcome']}", arl.compostage, verdict["reason"])
+
+
+def _move_lot(tx: Transaction, row: Row[Any], arl: Arl) -> None:
+    if arl.positive:
+        changes.lot_becomes(tx, row, LotState.ACKNOWLEDGED, "", next_attempt_at=None)
+        changes.fse_of_lot_become(tx, row.seq, _TO_ACCEPTED, "")
+        return
+    reason = f"rejected by the receiver: class {arl.error_class}, code {arl.error_code}"
+    changes.lot_becomes(tx, row, LotState.REJECTED, reason, next_attempt_at=None)
+    changes.fse_of_lot_become(tx, row.seq, (FseState.IN_LOT, FseState.SENT, FseState.REJECTED), reason)
+
+
+def post_payments(
+    tx: Transaction, payments: Sequence[Payment], raw: bytes, key: str, practice: str
+) -> list[PaymentOutcome]:
+    """Post one payment return, line by line."""
+    digest, _ = keep_message(tx, raw, key, "noemie")
+    return [_post_line(tx, digest, line, said, practice) for line, said in enumerate(payments, 1)]
+
+
+def _post_line(tx: Transaction, digest: bytes, line: int, said: Payment, practice: str) -> PaymentOutcome:
+    identity = {"message_digest": digest, "line": line}
+    earlier = tx.first(_LINE, identity)
+    if earlier is not None and earlier.outcome not in _WAITS:
+        return PaymentOutcome(Outcome.REPEATED, said.number, None)
+    row = tx.first(_FSE_OF, {"practice": practice, "number": said.number})
+    outcome = _judge_payment(row, said)
+    if earlier is not None and outcome.outcome in _WAITS:
+        return outcome
+    verdict = {"fse_id": row.id if row else None, "outcome": outcome.outcome, "reason": outcome.reason}
+    _write_payment(tx, said, identity, earlier, verdict)
+    if row is not None and outcome.outcome is Outcome.POSTED:
+        _move_fse(tx, row, said)
+    return outcome
+
+
+def _judge_payment(row: Row[Any] | None, said: Payment) -> PaymentOutcome:
+    number = said.number
+    if row is None or not _names_our_lot(row, said):
+        return PaymentOutcome(Outcome.UNMATCHED, number, None, "no FSE of ours has this number in this lot")
+    state = FseState(row.state)
+    if said.deferred:
+        return PaymentOutcome(Outcome.DEFERRED, number, state, "the payment is deferred")
+    after = FseState.PAID if said.paid else FseState.PAYMENT_REJECTED
+    if state is after:
+        return PaymentOutcome(Outcome.REPEATED, number, state)
+    if state not in _TO_ACCEPTED:
+        reason = f"the FSE is {state} and this return says {after}"
+        return PaymentOutcome(Outcome.CONTRADICTED, number, state, reason)
+    return PaymentOutcome(Outcome.POSTED, number, after)
+
+
+def _names_our_lot(row: Row[Any], said: Payment) -> bool:
+    same_day = said.lot_date is None or row.lot_date == said.lot_date.isoformat()
+    return bool(row.lot_number == said.lot_number and same_day)
+
+
+def _write_payment(
+    tx: Transaction,
+    said: Payment,
+    identity: dict[str, Any],
+    earlier: Row[Any] | None,
+    verdict: dict[str, Any],
+) -> None:
+    if earlier is not None:
+        tx.run(_PAYMENT_AGAIN, {"b_id": earlier.id, **verdict})
+        return
+    content = {
+        "at": tx.at,
+        "number": said.number,
+        "lot_number": said.lot_number,
+        "lot_date": said.lot_date.isoformat() if said.lot_date else None,
+        "paid": said.paid,
+        "deferred": said.deferred,
+        "amo_cents": said.amo_cents,
+        "amc_cents": said.amc_cents,
+        "code": said.code,
+        "text": redact(said.text),
+    }
+    tx.run(_PAYMENT, {**identity, **content, **verdict})
+    if verdict["outcome"] in _WAITS:
+        tx.audit(f"payment {verdict['outcome']}", str(said.number), verdict["reason"])
+
+
+def _move_fse(tx: Transaction, row: Row[Any], said: Payment) -> None:
+    """A payment proves that the FSE was sent and accepted, even when its receipt was lost."""
+    on_the_way = _TO_ACCEPTED[_TO_ACCEPTED.index(FseState(row.state)) + 1 :]
+    cents = {"paid_amo_cents": said.amo_cents, "paid_amc_cents": said.amc_cents}
+    if said.paid:
+        changes.fse_becomes(tx, row, (*on_the_way, FseState.PAID), "", **cents)
+    else:
+        reason = f"{said.code} {said.text}".strip()
+        changes.fse_becomes(tx, row, (*on_the_way, FseState.PAYMENT_REJECTED), reason, **cents)
