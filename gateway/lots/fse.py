@@ -256,7 +256,7 @@ def _security_start(sheet: _Sheet) -> bytes:
         elaborated=write_moment(sheet.elaborated),
         vitale_serial=sheet.vitale_serial,
         cps_serial=sheet.cps_serial,
-        third_party=THIRD_PARTIES.index(sheet.request.third_party),
+        third_party=THIRD_PARTIES.index(sheet.price.third_party),
         pathway=sheet.request.pathway,
         centre=sheet.destination.centre,
         organism=sheet.destination.organism,

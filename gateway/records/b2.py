@@ -1,7 +1,8 @@
-"""B2 records, norm "CP": 128 bytes, no separator (billing facts, section 2). Examples: b2_examples.py."""
+"""B2 records, norm "CP": 128 bytes, no separator (billing facts, section 2)."""
 
 from __future__ import annotations
 
+from gateway.records.b2_examples import EXAMPLES
 from gateway.records.fields import Field, Record, code, const, day, num, text
 
 
@@ -37,6 +38,7 @@ class FileStart(Record):
     """000: who sends what to whom. NOEMIE uses 68-71; in B2 only the flow type (71) is used, T in test."""
 
     NAME = "000"
+    EXAMPLES = EXAMPLES["000"]
     FIELDS = (
         *file_zone("000"),
         day("created", 56),
@@ -56,6 +58,7 @@ class FileEnd(Record):
     """999 of B2: repeats 000 up to 55, counts records (both ends included) and lots."""
 
     NAME = "999"
+    EXAMPLES = EXAMPLES["999"]
     FIELDS = (*file_zone("999"), num("records", 56, 8), num("lots", 83, 3))
 
 
@@ -63,6 +66,7 @@ class LotStart(Record):
     """1: one lot of one professional."""
 
     NAME = "1"
+    EXAMPLES = EXAMPLES["1"]
     FIELDS = (
         const(1, "1"),
         code("ps", 2, 9),
@@ -84,6 +88,7 @@ class InvoiceStart(Record):
     """2: insured, beneficiary, organism, nature of insurance."""
 
     NAME = "2"
+    EXAMPLES = EXAMPLES["2"]
     FIELDS = (
         *_invoice("2"),
         text("operation", 39, 1),
@@ -111,6 +116,7 @@ class InvoicePathway(Record):
     """2S: the beneficiary's own number and the pathway indicator."""
 
     NAME = "2S"
+    EXAMPLES = EXAMPLES["2S"]
     FIELDS = (*_invoice("2", "S"), code("own_nir", 50, 13), code("own_key", 63, 2), text("pathway", 121, 1))
 
 
@@ -118,6 +124,7 @@ class InvoicePlace(Record):
     """2C: the postal code."""
 
     NAME = "2C"
+    EXAMPLES = EXAMPLES["2C"]
     FIELDS = (*_invoice("2", "C"), code("postal_code", 91, 5))
 
 
@@ -125,6 +132,7 @@ class InvoiceCivility(Record):
     """2B: the civility."""
 
     NAME = "2B"
+    EXAMPLES = EXAMPLES["2B"]
     FIELDS = (*_invoice("2", "B"), text("civility", 40, 1))
 
 
@@ -132,6 +140,7 @@ class HospitalLine(Record):
     """3: a service of an establishment. Coefficients in hundredths (65) and ten-thousandths (71)."""
 
     NAME = "3"
+    EXAMPLES = EXAMPLES["3"]
     FIELDS = (
         *_invoice("3"),
         code("mode", 39, 2),
@@ -157,6 +166,7 @@ class HospitalDevice(Record):
     """3F: a device of the LPP list."""
 
     NAME = "3F"
+    EXAMPLES = EXAMPLES["3F"]
     FIELDS = (
         *_invoice("3", "F"),
         text("code", 43, 13),
@@ -173,6 +183,7 @@ class HospitalMedicine(Record):
     """3H: a medicine by its UCD code."""
 
     NAME = "3H"
+    EXAMPLES = EXAMPLES["3H"]
     FIELDS = (
         *_invoice("3", "H"),
         text("code", 49, 8),
@@ -189,6 +200,7 @@ class FeeLine(Record):
     """4: an act. Coefficient in hundredths; amounts in cents; `charged` includes the excess."""
 
     NAME = "4"
+    EXAMPLES = EXAMPLES["4"]
     FIELDS = (
         *_invoice("4"),
         code("mode", 39, 2),
@@ -213,6 +225,7 @@ class FeeCcam(Record):
     """4M: the CCAM detail of the line before it."""
 
     NAME = "4M"
+    EXAMPLES = EXAMPLES["4M"]
     FIELDS = (
         *_invoice("4", "M"),
         text("code", 43, 13),
@@ -230,6 +243,7 @@ class FeeBiology(Record):
     """4B: up to five biology acts of the line before it."""
 
     NAME = "4B"
+    EXAMPLES = EXAMPLES["4B"]
     FIELDS = (
         *_invoice("4", "B"),
         *(
@@ -248,6 +262,7 @@ class InvoiceEnd(Record):
     """5: the totals of an invoice. `fees` is the base of reimbursement, as for the hospital total."""
 
     NAME = "5"
+    EXAMPLES = EXAMPLES["5"]
     FIELDS = (
         *_invoice("5"),
         num("lines", 39, 3),
@@ -267,6 +282,7 @@ class LotEnd(Record):
     """6: invoices, act lines, records of all invoices, invoices with third-party payment, totals."""
 
     NAME = "6"
+    EXAMPLES = EXAMPLES["6"]
     FIELDS = (
         const(1, "6"),
         code("ps", 2, 9),

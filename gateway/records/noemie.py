@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gateway.records import b2
 from gateway.records.fields import Field, Record, code, const, day, num, text
+from gateway.records.noemie_examples import EXAMPLES
 
 _START = b2.file_zone("999")
 
@@ -20,6 +21,7 @@ class ComplementaryOrganism(Record):
     """010: the complementary organism and its key."""
 
     NAME, SIZE = "010", 14
+    EXAMPLES = EXAMPLES["010"]
     FIELDS = _entity("010", 14, code("number", 6, 7), text("key", 13, 1))
 
 
@@ -27,6 +29,7 @@ class Mandatary(Record):
     """020: who receives for somebody else."""
 
     NAME, SIZE = "020", 21
+    EXAMPLES = EXAMPLES["020"]
     FIELDS = _entity("020", 21, text("number", 6, 15))
 
 
@@ -34,6 +37,7 @@ class Payee(Record):
     """040: who is paid."""
 
     NAME, SIZE = "040", 21
+    EXAMPLES = EXAMPLES["040"]
     FIELDS = _entity("040", 21, text("number", 6, 15))
 
 
@@ -41,6 +45,7 @@ class AccountingDate(Record):
     """070: the accounting date."""
 
     NAME, SIZE = "070", 12
+    EXAMPLES = EXAMPLES["070"]
     FIELDS = _entity("070", 12, day("date", 6))
 
 
@@ -48,6 +53,7 @@ class TransferLabel(Record):
     """071: the bank transfer as the account statement shows it."""
 
     NAME, SIZE = "071", 86
+    EXAMPLES = EXAMPLES["071"]
     FIELDS = _entity(
         "071",
         86,
@@ -62,6 +68,7 @@ class LotReference(Record):
     """080: the lot."""
 
     NAME, SIZE = "080", 15
+    EXAMPLES = EXAMPLES["080"]
     FIELDS = _entity("080", 15, day("date", 6), num("number", 12, 3))
 
 
@@ -69,6 +76,7 @@ class ReturnType(Record):
     """081: 01 electronic flows, 02 paper, 03 flat-rate payments, 04 rappels, 05 retenues."""
 
     NAME, SIZE = "081", 22
+    EXAMPLES = EXAMPLES["081"]
     FIELDS = _entity("081", 22, code("type", 6, 2), text("place", 8, 14))
 
 
@@ -76,6 +84,7 @@ class InvoiceNumber(Record):
     """100: the invoice, short form."""
 
     NAME, SIZE = "100", 15
+    EXAMPLES = EXAMPLES["100"]
     FIELDS = _entity("100", 15, num("invoice", 6, 9))
 
 
@@ -83,6 +92,7 @@ class InvoiceReference(Record):
     """102: the invoice. `type`: F FSE, B degraded, D DRE, A AMC, P C paper, E, L, R. `nature`: AS AM AT."""
 
     NAME, SIZE = "102", 40
+    EXAMPLES = EXAMPLES["102"]
     FIELDS = _entity(
         "102",
         40,
@@ -102,6 +112,7 @@ class Persons(Record):
     """103: the insured person, then the beneficiary."""
 
     NAME, SIZE = "103", 152
+    EXAMPLES = EXAMPLES["103"]
     FIELDS = _entity(
         "103",
         152,
@@ -125,6 +136,7 @@ class Insured(Record):
     """110: the insured person."""
 
     NAME, SIZE = "110", 88
+    EXAMPLES = EXAMPLES["110"]
     FIELDS = _entity(
         "110",
         88,
@@ -140,6 +152,7 @@ class Patient(Record):
     """120: the beneficiary."""
 
     NAME, SIZE = "120", 57
+    EXAMPLES = EXAMPLES["120"]
     FIELDS = _entity(
         "120",
         57,
@@ -155,6 +168,7 @@ class Nature(Record):
     """150: AS maladie, AM maternité, AT accident."""
 
     NAME, SIZE = "150", 8
+    EXAMPLES = EXAMPLES["150"]
     FIELDS = _entity("150", 8, text("nature", 6, 2))
 
 
@@ -162,6 +176,7 @@ class Archiving(Record):
     """160: the archiving number."""
 
     NAME, SIZE = "160", 23
+    EXAMPLES = EXAMPLES["160"]
     FIELDS = _entity("160", 23, text("number", 6, 17))
 
 
@@ -172,6 +187,7 @@ class AmoShare(Record):
     """198: the obligatory share. `state`: blank, D deferred, P paid, R rejected. `sign`: P or N."""
 
     NAME, SIZE = "198", 24
+    EXAMPLES = EXAMPLES["198"]
     FIELDS = _entity("198", 24, *_SHARE)
 
 
@@ -179,6 +195,7 @@ class AmcShare(Record):
     """199: the complementary share."""
 
     NAME, SIZE = "199", 49
+    EXAMPLES = EXAMPLES["199"]
     FIELDS = _entity("199", 49, *_SHARE, text("number", 24, 10), text("member", 34, 15))
 
 
@@ -186,6 +203,7 @@ class ActPaid(Record):
     """210: one act. `coefficient` in hundredths; amounts in cents."""
 
     NAME, SIZE = "210", 118
+    EXAMPLES = EXAMPLES["210"]
     FIELDS = _entity(
         "210",
         118,
@@ -217,6 +235,7 @@ class HospitalPaid(Record):
     """220: one service of an establishment."""
 
     NAME, SIZE = "220", 118
+    EXAMPLES = EXAMPLES["220"]
     FIELDS = _entity(
         "220",
         118,
@@ -242,6 +261,7 @@ class Withholding(Record):
     """250: a debt taken from the payment."""
 
     NAME, SIZE = "250", 47
+    EXAMPLES = EXAMPLES["250"]
     FIELDS = _entity(
         "250",
         47,
@@ -257,6 +277,7 @@ class FlatRate(Record):
     """261: a flat-rate payment."""
 
     NAME, SIZE = "261", 19
+    EXAMPLES = EXAMPLES["261"]
     FIELDS = _entity("261", 19, text("kind", 6, 4), num("amount", 10, 8), text("sign", 18, 1, "P"))
 
 
@@ -264,6 +285,7 @@ class FlatRateDetail(Record):
     """262: what the flat-rate payment is for."""
 
     NAME, SIZE = "262", 134
+    EXAMPLES = EXAMPLES["262"]
     FIELDS = _entity("262", 134, text("detail", 6, 128))
 
 
@@ -271,6 +293,7 @@ class Signal(Record):
     """290: a reject or signalement with a long code."""
 
     NAME, SIZE = "290", 98
+    EXAMPLES = EXAMPLES["290"]
     FIELDS = _entity("290", 98, num("line", 6, 2), text("code", 8, 10), text("text", 18, 80))
 
 
@@ -278,6 +301,7 @@ class Reject(Record):
     """294: `level` F invoice, L line, C refined code; `share` O obligatory or both, C complementary."""
 
     NAME, SIZE = "294", 153
+    EXAMPLES = EXAMPLES["294"]
     FIELDS = _entity(
         "294",
         153,
@@ -298,6 +322,7 @@ class Comment(Record):
     """295: free text; `rank` numbers the comments of an invoice from 1."""
 
     NAME, SIZE = "295", 135
+    EXAMPLES = EXAMPLES["295"]
     FIELDS = _entity("295", 135, num("rank", 6, 1), text("text", 7, 128))
 
 
@@ -305,6 +330,7 @@ class Break(Record):
     """990: closes a level: its id, how many things of the level below, their sum and its sign."""
 
     NAME, SIZE = "990", 43
+    EXAMPLES = EXAMPLES["990"]
     FIELDS = _entity(
         "990", 43, text("id", 6, 17), num("count", 23, 8), num("sum", 31, 11), text("sign", 42, 1, "P")
     )
@@ -315,6 +341,7 @@ class Acknowledged(Record):
     """901: one lot acknowledged. `sign` + or -; `digest`: SHA-256 (hex) of the file as received."""
 
     NAME, SIZE = "901", 129
+    EXAMPLES = EXAMPLES["901"]
     FIELDS = _entity(
         "901",
         129,
@@ -335,6 +362,7 @@ class Refused(Record):
     """902: one reason. `invoice` 0 means the whole lot; `position` counts from 1 in the record."""
 
     NAME, SIZE = "902", 114
+    EXAMPLES = EXAMPLES["902"]
     FIELDS = _entity(
         "902",
         114,
@@ -352,6 +380,7 @@ class ReturnEnd(Record):
     """999 of a return: entities (000 and 999 included), flow type, lots, total and its sign."""
 
     NAME = "999"
+    EXAMPLES = EXAMPLES["999N"]
     FIELDS = (
         *_START,
         num("records", 56, 8),

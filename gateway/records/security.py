@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 
+from gateway.records.b2_examples import EXAMPLES
 from gateway.records.fields import Field, Record, RecordError, code, const, num, text
 
 PIECE = 117
@@ -22,6 +23,7 @@ class SecurityStart(Record):
     """7H: what the cards sign beyond B2: mode, card serials, moment, destination, third-party payment."""
 
     NAME = "7H"
+    EXAMPLES = EXAMPLES["7H"]
     FIELDS = (
         const(1, "7"),
         code("ps", 2, 9),
@@ -45,6 +47,7 @@ class LotSecurity(Record):
     """7L: signer, mail number and the digest (SHA-256, hex) of the digests of the invoices in order."""
 
     NAME = "7L"
+    EXAMPLES = EXAMPLES["7L"]
     FIELDS = (
         const(1, "7"),
         code("ps", 2, 9),
@@ -60,6 +63,7 @@ class Piece(Record):
     """7V, 7P, 7K, 7S, 7C: piece `index` of `total` of one base64 text of `size` characters."""
 
     NAME = "7*"
+    EXAMPLES = EXAMPLES["7*"]
     FIELDS = (
         const(1, "7"),
         num("index", 2, 2),
