@@ -216,7 +216,7 @@ class Activities:
 
 
 class SituationFile(FileCodec):
-    """CPS_SIT_FACT: per billing situation a template EF; objects 81, 82, … mirror the fields of SSV group 2."""
+    """CPS_SIT_FACT: a template EF per billing situation; objects 81, 82, … mirror the fields of group 2."""
 
     NAME = "CPS_SIT_FACT"
     EXAMPLES: ClassVar[tuple[tuple[Any, bytes], ...]] = (

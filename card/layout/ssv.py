@@ -194,7 +194,7 @@ class Group:
     fields: tuple[str, ...] = field(repr=False)
 
     @classmethod
-    def of(cls, number: int, **values: str) -> Group:
+    def of(cls, number: int, /, **values: str) -> Group:
         """A group from field names; those not given are empty. Raises LayoutError on an unknown name."""
         names = field_names(number)
         if unknown := set(values) - set(names):
