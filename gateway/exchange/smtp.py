@@ -271,7 +271,7 @@ class _Session(smtplib.SMTP):
 
 
 def _guarded(host: str, allow_remote: bool) -> str:
-    """The address to connect to; nothing under rss.fr is ever resolved, nothing at all unless remote is allowed."""
+    """The address to connect to; nothing under rss.fr is resolved, nothing at all without allow_remote."""
     if host.lower().rstrip(".").endswith("rss.fr"):
         raise InputError(
             "relay: a name under rss.fr is never resolved; give the relay of the bench, 127.0.0.1."

@@ -1,0 +1,111 @@
+"""The dated tables refuse at load what could make a price a matter of chance."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from gateway.billing.engine import price
+from gateway.billing.request import PATHWAYS, ZONES, Act, Beneficiary, CareRequest, Practitioner
+from gateway.billing.tables import DIRECTORY, Tables
+from gateway.errors import InputError
+
+ROW = """
+[[rate]]
+family = "doctor"
+scheme = "general"
+percent = 70
+zones = ["metropole"]
+since = 2005-01-01
+source = "test"
+"""
+
+BAD_ROWS = {
+    "t.toml, rate row 1: since is missing": ROW.replace("since = 2005-01-01\n", ""),
+    "t.toml, rate row 1: source is missing": ROW.replace('source = "test"\n', ""),
+    "t.toml, rate row 1: zones is missing": ROW.replace('zones = ["metropole"]\n', ""),
+    "t.toml, rate row 1: source must be a str": ROW.replace('"test"', '""'),
+    "t.toml, rate row 1: since must be a date": ROW.replace("2005-01-01", '"2005"'),
+    "t.toml, rate row 1: zones must be a list": ROW.replace('["metropole"]', "[]"),
+    "t.toml, rate row 1: zone 'mars' is not known": ROW.replace("metropole", "mars"),
+    "t.toml, rate row 1: percent must be a int": ROW.replace("percent = 70", "percent = true"),
+    "t.toml, rate row 1: percent 170 is not between": ROW.replace("percent = 70", "percent = 170"),
+    "t.toml, rate row 1: scheme 'royal' is not known": ROW.replace('"general"', '"royal"'),
+    "t.toml, rate row 1: colour is not a field": ROW + 'colour = "red"\n',
+    "t.toml, rate row 1: until is before since": ROW + "until = 2004-01-01\n",
+    "t.toml: [[rates]] is not a kind of table": ROW.replace("[[rate]]", "[[rates]]"),
+    "t.toml: not a readable table file": ROW + "percent =",
+    "RateRow ('doctor', 'general'): two rows are in force together from 2005-01-01": ROW + ROW,
+}
+
+
+def load(folder: Path, text: str) -> Tables:
+    (folder / "t.toml").write_text(text, encoding="utf-8")
+    return Tables.load(folder)
+
+
+@pytest.mark.parametrize(("start", "text"), BAD_ROWS.items(), ids=BAD_ROWS)
+def test_bad_row_is_refused(tmp_path: Path, start: str, text: str) -> None:
+    """A row without date, source or zone, out of range or doubled stops the loading in one sentence."""
+    with pytest.raises(InputError) as refusal:
+        load(tmp_path, text)
+    assert str(refusal.value).startswith(start)
+
+
+def test_good_row_is_accepted(tmp_path: Path) -> None:
+    """The positive twin; a closed row and its successor live side by side."""
+    assert load(tmp_path, ROW).on(date(2026, 1, 1), "metropole").rates["doctor", "general"].percent == 70
+    closed = ROW + "until = 2019-12-31\n"
+    both = load(tmp_path, closed + ROW.replace("2005-01-01", "2020-01-01").replace("70", "65"))
+    assert both.on(date(2019, 12, 31), "metropole").rates["doctor", "general"].percent == 70
+    assert both.on(date(2020, 1, 1), "metropole").rates["doctor", "general"].percent == 65
+    assert not both.on(date(2004, 12, 31), "metropole").rates
+    assert not both.on(date(2020, 1, 1), "mayotte").rates
+
+
+def test_empty_directory(tmp_path: Path) -> None:
+    """A directory without tables is refused, not taken for free care."""
+    with pytest.raises(InputError, match="no table rows"):
+        Tables.load(tmp_path)
+
+
+def test_every_row_of_the_tables_says_date_zone_and_source() -> None:
+    """No amount of the shipped tables stands without its origin."""
+    tables = Tables.load()
+    for row in tables.acts:
+        assert row.source.strip()
+        assert set(row.zones) <= set(ZONES)
+    today = tables.on(date(2026, 11, 22), "metropole")
+    assert set(today.pathways) == set(PATHWAYS)
+    assert {right.when for right in today.rights} == {"at", "maternity", "ald", "css", "ame", "aspa"}
+    assert {row.family for row in tables.acts} <= {family for family, _ in today.rates}
+
+
+def test_days_kept_are_bounded() -> None:
+    """Asking for very many days does not keep them all."""
+    tables = Tables.load()
+    for number in range(2000):
+        tables.on(date.fromordinal(735_000 + number), "metropole")
+    assert len(tables._days) <= 512
+
+
+def test_a_new_tariff_is_only_data(tmp_path: Path) -> None:
+    """A dental act, its rate and its dates are added by rows: 28.92 gives 20.24 then 17.35 (2023-10-15)."""
+    for name in ("acts.toml", "rights.toml"):
+        source = DIRECTORY / name
+        (tmp_path / name).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "dental.toml").write_text(
+        '[[act]]\ncodes = ["SC"]\nlabel = "dental care"\nfamily = "dental"\nspecialties = ["19"]\n'
+        'tariff = "any"\n'
+        'cents = 2892\nzones = ["metropole"]\nsince = 2020-01-01\nsource = "test"\n',
+        encoding="utf-8",
+    )
+    tables = Tables.load(tmp_path)
+
+    def amo(day: date) -> int:
+        request = CareRequest(day, Practitioner("19"), Beneficiary(date(1980, 1, 1)), (Act("SC"),))
+        return price(request, tables).amo_cents
+
+    assert (amo(date(2023, 10, 14)), amo(date(2023, 10, 15))) == (2024, 1735)
