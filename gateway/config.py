@@ -1,0 +1,312 @@
+"""The settings of one gateway: a TOML file read into frozen values, every mistake named with its line.
+
+Paths are relative to the folder of the file. Nothing here is secret: keys stay in their own files.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.errors import InputError
+
+T = TypeVar("T")
+
+ZONES = ("metropole", "antilles", "guyane_reunion", "mayotte")
+POLICIES = ("modern", "sesam")
+LEGAL_RETENTION_DAYS = 90
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,180}[A-Za-z0-9])?")
+_NATIONAL_ID = re.compile(r"8\d{11}")
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeConfig:
+    """Who bills. `id` is a short name without any person's name in it.
+
+    `practitioners`: national ids (8 and the RPPS number) whose CPS may work here; empty: every valid CPS.
+    """
+
+    id: str
+    address: str
+    practitioners: tuple[str, ...]
+    zone: str
+    optam: bool
+    certificate: Path
+    key: Path
+
+    def admits(self, national_id: str) -> bool:
+        """Whether this practitioner may bill here."""
+        return not self.practitioners or national_id in self.practitioners
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderConfig:
+    """Which reader driver, and what it is given for its slots (Vitale, then CPS)."""
+
+    driver: str
+    slots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverConfig:
+    """Where lots go: the relay, the cryptographic profile and the certificate that lots are encrypted to."""
+
+    host: str
+    port: int
+    allow_remote: bool
+    policy: str
+    certificate: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything `vitale-gateway` needs to know before it starts."""
+
+    practice: PracticeConfig
+    reader: ReaderConfig
+    receiver: ReceiverConfig
+    store_url: str
+    retention_days: int
+    trust: Path
+    opposition: Path
+    mailbox: Path
+    inbox: Path
+    lot_after_minutes: int
+
+
+def load_config(path: Path) -> Config:
+    """Read a settings file; InputError names the file, the line and the key that is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"there is no settings file {path}: write one with vitale-gateway init") from None
+    except (OSError, UnicodeDecodeError):
+        raise InputError(f"the settings file {path} cannot be read as text") from None
+    return parse_config(text, path.parent, str(path))
+
+
+def parse_config(text: str, folder: Path, name: str = "settings") -> Config:
+    """Read the text of a settings file; paths inside are relative to `folder`."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise InputError(f"{name} is not TOML: {problem}") from None
+    unknown = sorted(set(tables) - _SECTIONS)
+    if unknown:
+        known = ", ".join(sorted(_SECTIONS))
+        raise InputError(f"{name}: there is no section {unknown[0]!r}; the sections are {known}")
+    return _config(lambda section: _Section(name, text, folder, section, tables.get(section, {})))
+
+
+_SECTIONS = frozenset({"practice", "reader", "receiver", "store", "trust", "mailbox", "inbox", "lots"})
+
+
+def _config(section: Callable[[str], _Section]) -> Config:
+    with section("store") as store, section("trust") as trust, section("mailbox") as mailbox:
+        with section("inbox") as inbox, section("lots") as lots:
+            return Config(
+                practice=_practice(section("practice")),
+                reader=_reader(section("reader")),
+                receiver=_receiver(section("receiver")),
+                store_url=_store_url(store),
+                retention_days=store.number(
+                    "retention_days", LEGAL_RETENTION_DAYS, 3660, LEGAL_RETENTION_DAYS
+                ),
+                trust=trust.path("directory"),
+                opposition=trust.path("opposition"),
+                mailbox=mailbox.path("directory"),
+                inbox=inbox.path("directory"),
+                lot_after_minutes=lots.number("after_minutes", 0, 24 * 60, 30),
+            )
+
+
+def _practice(section: _Section) -> PracticeConfig:
+    with section:
+        return PracticeConfig(
+            id=section.matching("id", _ID, "1 to 40 letters, digits, - or _"),
+            address=section.matching("address", _ADDRESS, "a mail address"),
+            practitioners=section.practitioners("practitioners"),
+            zone=section.one_of("zone", ZONES, "metropole"),
+            optam=section.flag("optam"),
+            certificate=section.path("certificate"),
+            key=section.path("key"),
+        )
+
+
+def _reader(section: _Section) -> ReaderConfig:
+    with section:
+        driver, slots = section.text("driver"), section.texts("slots")
+    if driver == "emulated":
+        slots = tuple(_image(section.folder, slot) for slot in slots)
+    return ReaderConfig(driver, slots)
+
+
+def _image(folder: Path, slot: str) -> str:
+    """A slot of the emulated reader is PATH or NAME=PATH; an empty one stays empty."""
+    name, equals, path = slot.rpartition("=")
+    return f"{name}{equals}{folder / path}" if path else slot
+
+
+def _receiver(section: _Section) -> ReceiverConfig:
+    with section:
+        return ReceiverConfig(
+            host=section.text("host"),
+            port=section.number("port", 1, 65535),
+            allow_remote=section.flag("allow_remote"),
+            policy=section.one_of("policy", POLICIES, "modern"),
+            certificate=section.path("certificate"),
+        )
+
+
+def _store_url(section: _Section) -> str:
+    url = section.text("url")
+    prefix = "sqlite:///"
+    if not url.startswith(prefix) or not url.removeprefix(prefix):
+        raise section.wrong("url", "must be sqlite:/// and the path of a file")
+    return prefix + str(section.folder / url.removeprefix(prefix))
+
+
+class _Section:
+    """One table of the file: every key is taken once, and what is left at the end is a mistake."""
+
+    def __init__(self, name: str, text: str, folder: Path, section: str, table: object) -> None:
+        self._name, self._text, self._section, self.folder = name, text, section, folder
+        if not isinstance(table, Mapping):
+            raise InputError(f"{name}: {section!r} is a section: write [{section}] on a line of its own")
+        self._left: dict[str, Any] = dict(table)
+
+    def __enter__(self) -> _Section:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._left:
+            raise self.wrong(min(self._left), "is not a known key")
+
+    def wrong(self, key: str, what: str) -> InputError:
+        """The sentence for a bad key, with its line."""
+        line = _line_of(self._text, self._section, key)
+        where = f"line {line}, " if line else ""
+        return InputError(f"{self._name}: {where}{key} of [{self._section}] {what}")
+
+    def text(self, key: str) -> str:
+        """A text that is not empty."""
+        value = self._take(key, str, "must be a text in quotes")
+        if not value.strip():
+            raise self.wrong(key, "is empty")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts, perhaps empty ones."""
+        values: list[object] = self._take(key, list, "must be a list of texts in quotes")
+        if not all(isinstance(value, str) for value in values):
+            raise self.wrong(key, "must be a list of texts in quotes")
+        return tuple(str(value) for value in values)
+
+    def practitioners(self, key: str) -> tuple[str, ...]:
+        """A list of national ids, empty when the key is absent."""
+        values = self.texts(key) if key in self._left else ()
+        if not all(_NATIONAL_ID.fullmatch(value) for value in values):
+            raise self.wrong(key, "must be a list of national ids: 8 and the 11 digits of the RPPS number")
+        return values
+
+    def path(self, key: str) -> Path:
+        """A path, relative to the folder of the file."""
+        return self.folder / Path(self.text(key)).expanduser()
+
+    def matching(self, key: str, pattern: re.Pattern[str], what: str) -> str:
+        """A text of a given form."""
+        value = self.text(key)
+        if not pattern.fullmatch(value):
+            raise self.wrong(key, f"must be {what}")
+        return value
+
+    def one_of(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        """One of a few words."""
+        value = self._take(key, str, "must be a text in quotes", default)
+        if value not in choices:
+            raise self.wrong(key, f"must be one of {', '.join(choices)}")
+        return value
+
+    def flag(self, key: str) -> bool:
+        """true or false, false when the key is absent."""
+        return self._take(key, bool, "must be true or false", False)
+
+    def number(self, key: str, low: int, high: int, default: int | None = None) -> int:
+        """A whole number within bounds."""
+        value = self._take(key, int, "must be a whole number", default)
+        if isinstance(value, bool) or not low <= value <= high:
+            raise self.wrong(key, f"must be a whole number from {low} to {high}")
+        return value
+
+    def _take(self, key: str, kind: type[T], what: str, default: T | None = None) -> T:
+        value = self._left.pop(key, default)
+        if value is None:
+            raise InputError(f"{self._name}: {key} is missing in [{self._section}]")
+        if not isinstance(value, kind):
+            raise self.wrong(key, what)
+        return value
+
+
+def _line_of(text: str, section: str, key: str) -> int | None:
+    """The line of a key, found by reading; None when it is written in another way."""
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("["):
+            inside = line.split("#")[0].strip() == f"[{section}]"
+        elif inside and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", line):
+            return number
+    return None
+
+
+def example_config() -> str:
+    """A settings file that loads as it is: what `vitale-gateway init` writes."""
+    return _EXAMPLE
+
+
+_EXAMPLE = """\
+# Settings of vitale-gateway. Paths are relative to the folder of this file.
+
+[practice]
+id = "cabinet"                        # a short name, never a person's name
+address = "cabinet@practice.test"     # lots leave under this address, returns come to it
+zone = "metropole"                    # metropole, antilles, guyane_reunion or mayotte
+optam = false                         # the practice has signed the OPTAM contract
+certificate = "keys/cabinet.cert.pem" # returns are encrypted to this certificate
+key = "keys/cabinet.key.pem"          # and opened with this key
+# practitioners = ["810000000000"]    # only these CPS may bill here (8 and the RPPS number)
+
+[reader]
+driver = "emulated"
+slots = ["cards/vitale.card", "cards/cps.card"]   # the Vitale slot, then the CPS slot
+
+[receiver]
+host = "127.0.0.1"                    # the mail relay
+port = 2525
+allow_remote = false                  # true: the relay may be another machine
+policy = "modern"                     # modern or sesam, whichever the receiver speaks
+certificate = "trust/receiver.cert.pem"
+
+[trust]
+directory = "trust"                   # roots, authorities and revocation lists
+opposition = "opposition.txt"         # the list of opposed cards
+
+[store]
+url = "sqlite:///var/gateway.db"
+retention_days = 90                   # doubles and receipts; the law asks for 90 or more
+
+[mailbox]
+directory = "var/mailbox"             # a maildir: receipts and payment returns arrive here
+
+[inbox]
+directory = "var/inbox"               # practice software drops care acts here
+
+[lots]
+after_minutes = 30                    # how long a sheet waits for company in its lot
+"""
