@@ -109,22 +109,23 @@ _SECTIONS = frozenset({"practice", "reader", "receiver", "store", "trust", "mail
 
 
 def _config(section: Callable[[str], _Section]) -> Config:
-    with section("store") as store, section("trust") as trust, section("mailbox") as mailbox:
-        with section("inbox") as inbox, section("lots") as lots:
-            return Config(
-                practice=_practice(section("practice")),
-                reader=_reader(section("reader")),
-                receiver=_receiver(section("receiver")),
-                store_url=_store_url(store),
-                retention_days=store.number(
-                    "retention_days", LEGAL_RETENTION_DAYS, 3660, LEGAL_RETENTION_DAYS
-                ),
-                trust=trust.path("directory"),
-                opposition=trust.path("opposition"),
-                mailbox=mailbox.path("directory"),
-                inbox=inbox.path("directory"),
-                lot_after_minutes=lots.number("after_minutes", 0, 24 * 60, 30),
-            )
+    with ExitStack() as stack:
+        store, trust, mailbox, inbox, lots = (
+            stack.enter_context(section(name)) for name in ("store", "trust", "mailbox", "inbox", "lots")
+        )
+        least = LEGAL_RETENTION_DAYS
+        return Config(
+            practice=_practice(section("practice")),
+            reader=_reader(section("reader")),
+            receiver=_receiver(section("receiver")),
+            store_url=_store_url(store),
+            retention_days=store.number("retention_days", least, 3660, least),
+            trust=trust.path("directory"),
+            opposition=trust.path("opposition"),
+            mailbox=mailbox.path("directory"),
+            inbox=inbox.path("directory"),
+            lot_after_minutes=lots.number("after_minutes", 0, 24 * 60, 30),
+        )
 
 
 def _practice(section: _Section) -> PracticeConfig:
