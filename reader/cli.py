@@ -32,16 +32,27 @@ def open_emulated(images: Sequence[str]) -> EmulatedReader:
     from reader.emulated import EmulatedReader  # noqa: PLC0415 - start-up time
 
     reader = EmulatedReader()
-    for place, image in enumerate(images):
-        name, _, path = image.rpartition("=")
-        if not path:
-            continue
-        if not name and place >= len(reader.slots):
-            names = " and ".join(slot.name for slot in reader.slots)
-            raise ReaderError(f"The emulated reader has only the slots {names}: give at most two images.")
-        slot = reader.slot(name) if name else reader.slots[place]
-        slot.insert(_open_image(path, slot.name))
+    try:
+        for place, image in enumerate(images):
+            _insert(reader, place, image)
+    except BaseException:
+        reader.close()
+        raise
     return reader
+
+
+def _insert(reader: EmulatedReader, place: int, image: str) -> None:
+    """Open one image and put its card into the slot it names, or into the slot of its place."""
+    name, mark, path = image.partition("=")
+    if not (mark and name.isalnum()):
+        name, path = "", image
+    if not path:
+        return
+    if not name and place >= len(reader.slots):
+        names = " and ".join(slot.name for slot in reader.slots)
+        raise ReaderError(f"The emulated reader has only the slots {names}: give at most two images.")
+    slot = reader.slot(name) if name else reader.slots[place]
+    slot.insert(_open_image(path, slot.name))
 
 
 def _open_image(path: str, slot: str) -> Card:

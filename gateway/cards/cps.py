@@ -94,7 +94,7 @@ class Situation:
     sector: str
     structure_id_type: str
     structure_id: str
-    structure_name: str
+    structure_name: str = field(repr=False)
     billing_number: str
     billing_key: str
     convention: str

@@ -87,7 +87,6 @@ class VitaleSession:
         """`with session.exclusive():` no other thread uses this card meanwhile. Take the CPS first."""
         return self.connection.exclusive()
 
-    # INVENTED(card-to-card): how a CPS opens a Vitale is not public, ISO 7816-8 commands stand in.
     def authenticate(self, cps: CpsSession) -> None:
         """Let the CPS prove itself to this card: certificate, challenge, answer (ISO/IEC 7816-8, 7816-4 7.5).
 
