@@ -197,10 +197,9 @@ class CpsContent:
     situations: tuple[Group, ...]
     signature_certificate: bytes = field(repr=False)
     authentication_certificate: bytes = field(repr=False)
-    compatible: bool = False
 
 
-def keys(compatible: bool = False) -> tuple[pkcs15.KeyEntry, ...]:
+def keys(*, compatible: bool = False) -> tuple[pkcs15.KeyEntry, ...]:
     """The two keys of the PrKDF. `compatible` adds the algorithm that lets OpenSC use the signature key."""
     return (
         pkcs15.KeyEntry(
@@ -256,7 +255,7 @@ def data_entries(activities: int) -> tuple[pkcs15.DataEntry, ...]:
     )
 
 
-def cps_tree(content: CpsContent) -> Df:
+def cps_tree(content: CpsContent, *, compatible: bool = False) -> Df:
     """The IAS-ECC face: MF, contact application, empty contactless application."""
     if not 1 <= len(content.activities) <= MAX_ACTIVITIES:
         raise LayoutError(f"a CPS holds 1 to {MAX_ACTIVITIES} activities, not {len(content.activities)}")
@@ -268,7 +267,7 @@ def cps_tree(content: CpsContent) -> Df:
             _mf_file(FID_DIR, "EF.DIR", EfDir.CONTENT, SFI_DIR, _BY_ISSUER),
             _mf_file(FID_ATR, "EF.ATR", EfAtr.CONTENT, SFI_ATR, _BY_ISSUER),
             _mf_file(FID_SN, "EF.SN", SerialNumber.encode(content.serial), SFI_SN, _NEVER),
-            Df(FID_DF_CONTACT, "CPX IAS", AID_CONTACT, _contact(content), _DF_ACL),
+            Df(FID_DF_CONTACT, "CPX IAS", AID_CONTACT, _contact(content, compatible=compatible), _DF_ACL),
             Df(FID_DF_CONTACTLESS, "CPX IAS CL", AID_CONTACTLESS, (), _DF_ACL),
         ),
         _DF_ACL,
@@ -287,7 +286,7 @@ def second_face(content: CpsContent) -> Df:
     return Df(FID_MF, "MF", None, (*copies, Df(FID_2TER_DF, "SESAM", None, (billing,), _DF_ACL)), _DF_ACL)
 
 
-def _contact(content: CpsContent) -> tuple[Ef, ...]:
+def _contact(content: CpsContent, *, compatible: bool) -> tuple[Ef, ...]:
     """The files of the contact application."""
     activities = tuple(
         _file(FID_ACTIVITY_FIRST + at, f"CPS_ACTIVITY_{at + 1:02}", data, _READ_WITH_PIN)
@@ -297,7 +296,7 @@ def _contact(content: CpsContent) -> tuple[Ef, ...]:
         _file(FID_ODF, "ODF", pkcs15.Odf.CONTENT),
         _file(FID_TOKEN_INFO, "TokenInfo", pkcs15.TokenInfo.encode(content.card.number)),
         _file(FID_AODF, "AODF", pkcs15.Aodf.CONTENT),
-        _file(FID_PRKDF, "PrKDF", pkcs15.PrKdf.encode(keys(content.compatible))),
+        _file(FID_PRKDF, "PrKDF", pkcs15.PrKdf.encode(keys(compatible=compatible))),
         _file(FID_CDF, "CDF", pkcs15.Cdf.encode(CERTIFICATES)),
         _file(FID_DODF, "DODF", pkcs15.Dodf.encode(data_entries(len(content.activities)))),
         _file(FID_CERT_SIGNATURE, "CERT_SIG", content.signature_certificate),
