@@ -58,9 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="vitale-card", description="Make, show and talk to software test cards (Carte Vitale, CPS)."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    new = commands.add_parser(
-        "new", help="make a card image", description="Make a card image from a profile."
-    )
+    new = commands.add_parser("new", help="make a card image from a profile")
     new.add_argument("kind", choices=("vitale", "cps"), help="which card")
     new.add_argument("--profile", metavar="NAME|FILE", help="shipped profile or TOML file (see: profiles)")
     new.add_argument("--authority", metavar="DIR", type=Path, help="test authority, made at first use")
@@ -135,11 +133,14 @@ def _profile(kind: str, wanted: str | None) -> Profile:
 
 
 def _issuer(directory: Path, now: datetime) -> TestIssuer:
-    from card.issuer import TestIssuer  # noqa: PLC0415 - start-up time
+    from card.issuer import IssuerError, TestIssuer  # noqa: PLC0415 - start-up time
 
     if directory.is_dir() and any(directory.iterdir()):
         return TestIssuer.load(directory)
-    issuer = TestIssuer.create(directory, now=now)
+    try:
+        issuer = TestIssuer.create(directory, now=now)
+    except IssuerError:  # another program made it meanwhile
+        return TestIssuer.load(directory)
     print(f"A test authority was made in {directory}; it is worth nothing outside this bench.")
     return issuer
 
@@ -179,7 +180,7 @@ def _word(value: object) -> str:
 def _apdu(options: argparse.Namespace) -> None:
     from card.personalise import open_card  # noqa: PLC0415 - start-up time
 
-    commands = [_bytes(text) for text in options.commands]
+    commands = [_bytes(rank, text) for rank, text in enumerate(options.commands, 1)]
     card = open_card(_storage(options.image))
     card.power_on()
     for command in commands:
@@ -187,13 +188,14 @@ def _apdu(options: argparse.Namespace) -> None:
     card.power_off()
 
 
-def _bytes(text: str) -> bytes:
+def _bytes(rank: int, text: str) -> bytes:
+    """The bytes of one command. It may hold a PIN: refusals give its rank, never its text."""
     try:
         command = bytes.fromhex(text)
     except ValueError:
-        raise RefusedError(f"{text!r} is not a command: write pairs of hexadecimal digits") from None
+        raise RefusedError(f"command {rank} is not pairs of hexadecimal digits; nothing was sent") from None
     if len(command) < 4:
-        raise RefusedError(f"{text!r} is not a command: it needs at least CLA, INS, P1 and P2")
+        raise RefusedError(f"command {rank} is too short: it needs CLA, INS, P1 and P2; nothing was sent")
     return command
 
 

@@ -5,11 +5,14 @@ Nothing here is a real authority, and every name says so. Clock and chance are g
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -247,22 +250,32 @@ class TestIssuer:
         rng: Rng = os.urandom,
         key_source: KeySource = generate_key,
     ) -> TestIssuer:
-        """A new issuer kept under `directory` (0700, keys 0600); raises IssuerError when one is there."""
-        if (directory / "root.key.pem").exists():
-            raise IssuerError(
-                f"{directory} already holds a test authority; use it or choose another directory"
-            )
+        """A new issuer kept under `directory` (0700, files 0600); raises IssuerError when it is not empty."""
         issuer = cls.make(now=now, rng=rng, key_source=key_source)
         issuer.save(directory)
         return issuer
 
     def save(self, directory: Path) -> None:
-        """Write NAME.key.pem and NAME.cert.pem of each authority; the root's key comes last."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name, authority in reversed(self._authorities().items()):
-            pem = authority.certificate.public_bytes(serialization.Encoding.PEM)
-            _write_new(directory / f"{name}.cert.pem", pem)
-            _write_new(directory / f"{name}.key.pem", private_pem(authority.key))
+        """Write NAME.key.pem and NAME.cert.pem of each authority: all of them appear at once, or none.
+
+        Raises IssuerError when `directory` is there and not empty.
+        """
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = Path(mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))  # mode 0700
+        try:
+            for name, authority in self._authorities().items():
+                pem = authority.certificate.public_bytes(serialization.Encoding.PEM)
+                _write_new(draft / f"{name}.cert.pem", pem)
+                _write_new(draft / f"{name}.key.pem", private_pem(authority.key))
+            draft.rename(directory)
+        except OSError as wrong:
+            if wrong.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise IssuerError(
+                f"{directory} is not empty; use the authority it holds or choose another directory"
+            ) from None
+        finally:
+            rmtree(draft, ignore_errors=True)
 
     @classmethod
     def load(cls, directory: Path, *, rng: Rng = os.urandom) -> TestIssuer:
@@ -358,7 +371,7 @@ def _builder(
 
 def _write_new(path: Path, data: bytes) -> None:
     """Create `path` readable by its owner only, from the first moment."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
