@@ -172,6 +172,7 @@ class Slot:
             if connection.events != self._events:
                 raise CardRemoved(self.name)
             if answer is None:
+                self._connection = None  # a late answer must never be taken for the next one
                 raise CardMute(self.name)
         for observer in self._observers:
             observer(self.name, command, answer)

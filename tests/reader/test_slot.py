@@ -138,6 +138,10 @@ def test_a_silent_card_is_mute(scripted, failure):
     connection = slot.connect()
     with pytest.raises(CardMute, match="card in the CPS slot does not answer"):
         connection.transmit(COMMAND)
+    card.rule = lambda _c: b"\x90\x00"  # R11: a late answer is never taken for the next one
+    with pytest.raises(SlotTaken):
+        connection.transmit(COMMAND)
+    assert slot.connect().transmit(COMMAND).sw == 0x9000
     card.power_on = silent.__get__(b"")
     with pytest.raises(CardMute):
         slot.connect()
