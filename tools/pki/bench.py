@@ -37,9 +37,9 @@ class Bench:
         return Breaker(self.authority, self.now, self.key).make(name)
 
     @classmethod
-    def make(cls, directory: Path, *, first_key: int = 0) -> Bench:
+    def make(cls, directory: Path, *, first_key: int = 0, now: datetime = NOW) -> Bench:
         """A new bench under `directory`; equal `first_key` shares keys inside one process."""
-        authority = Authority.create(directory / "authority", NOW, key_source=pooled_keys(first_key))
-        cps, other = (authority.software_cps(holder, NOW) for holder in (HOLDER, OTHER_HOLDER))
+        authority = Authority.create(directory / "authority", now, key_source=pooled_keys(first_key))
+        cps, other = (authority.software_cps(holder, now) for holder in (HOLDER, OTHER_HOLDER))
         key = numbered_key(first_key + 6)
-        return cls(authority, authority.trust(), cps, other, authority.receiver_keys(), key=key)
+        return cls(authority, authority.trust(), cps, other, authority.receiver_keys(), now, key)
