@@ -79,7 +79,9 @@ class Maildir:
     def set_aside(self, key: str, reason: str) -> None:
         """Take one file out of the way for a person to look at, with the reason beside it."""
         place = self._path / "aside"
-        kept = key if _KEY.fullmatch(key) else f"odd-{self._rng(8).hex()}"
+        if not os.path.lexists(self._in_new(key)):
+            raise InputError("mailbox: no message has this key; use a key that pending() gave.")
+        kept = key if _is_key(key) else f"odd-{self._rng(8).hex()}"
         if os.path.lexists(place / kept):
             kept = f"{kept}-{self._rng(8).hex()}"
         try:
@@ -96,7 +98,7 @@ class Maildir:
 
     def _odd(self, name: str) -> str:
         """Why this entry of `new` is no message; empty when it is one."""
-        if not _KEY.fullmatch(name) or name.endswith(_REASON):
+        if not _is_key(name):
             return "the file name is not one of a mailbox"
         try:
             state = (self._path / "new" / name).lstat()
@@ -119,10 +121,13 @@ class Maildir:
         except OSError as error:
             raise _disk("The mailbox cannot be read", error) from error
 
-    def _move(self, key: str, folder: str, kept: str | None = None) -> None:
+    def _in_new(self, key: str) -> Path:
         if "/" in key or key in ("", ".", ".."):
             raise InputError("mailbox: the key is not one of this mailbox; use a key that pending() gave.")
-        source, target = self._path / "new" / key, self._path / folder / (kept or key)
+        return self._path / "new" / key
+
+    def _move(self, key: str, folder: str, kept: str | None = None) -> None:
+        source, target = self._in_new(key), self._path / folder / (kept or key)
         if os.path.lexists(source) and os.path.lexists(target):  # a name used again by a stranger: keep both
             target = target.with_name(f"{target.name}-{self._rng(8).hex()}")
         try:
@@ -136,6 +141,10 @@ class Maildir:
                 ) from error
         except OSError as error:
             raise _disk("The message cannot be moved in the mailbox", error) from error
+
+
+def _is_key(name: str) -> bool:
+    return bool(_KEY.fullmatch(name)) and not name.endswith(_REASON)
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -141,7 +141,7 @@ def in_summer(moment: datetime) -> bool:
 
 
 def test_the_day_is_the_day_in_paris() -> None:
-    """Every half-hour of two years, and the second before it, falls on the day that a clock in Paris shows."""
+    """Every half-hour of two years, and the second before it, has the day that a clock in Paris shows."""
     moment = datetime(2025, 1, 1, tzinfo=UTC)
     while moment.year < 2027:
         for seconds in (0, -1):
