@@ -51,6 +51,7 @@ def _serve_options(parser: argparse.ArgumentParser) -> None:
     add("--practice", default="practice", help="whose encryption certificate answers are sealed to")
     add("--directory", type=Path, metavar="FILE", help="TOML: several practices, by sender number")
     add("--day", type=float, default=86_400, metavar="SECONDS", help="how long a simulated day lasts")
+    add("--profile", action="append", default=[], metavar="NAME|FILE", help="a card profile the caisse knows")
     add("--overrides", type=Path, metavar="FILE", help="TOML: what the caisse knows differently")
     add("--opposition", type=Path, metavar="FILE", help="opposition list of Vitale cards")
     known = "; ".join(f"{name}: {what}" for name, what in FAULTS.items())
@@ -82,6 +83,7 @@ def _serve(options: argparse.Namespace) -> int:
         practice=options.practice,
         directory=options.directory,
         day_seconds=options.day,
+        profiles=options.profile,
         overrides=options.overrides,
         opposition=options.opposition,
         faults=options.fault,

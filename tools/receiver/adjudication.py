@@ -7,7 +7,7 @@ yields a line to the professional only when it is refused (1.1, step 7).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
@@ -42,7 +42,7 @@ class Adjudicator:
     """Decides on invoices whose signatures were verified. Stateless: any thread may call it."""
 
     def __init__(
-        self, insured: InsuredBase, practitioners: Mapping[str, Practitioner], tables: Tables
+        self, insured: InsuredBase, practitioners: Mapping[str, Sequence[Practitioner]], tables: Tables
     ) -> None:
         self._insured, self._practitioners, self._tables = insured, practitioners, tables
 
@@ -79,11 +79,9 @@ class Adjudicator:
         """The code of a wrong amount, or "" when one reading of the invoice gives the amounts it asks."""
         if not all(map(_adds_up, view.lines)):
             return codes.OTHER_AMOUNT
-        practitioner = self._practitioners.get(view.billing_number)
-        if practitioner is None:
-            return ""
+        situations = self._practitioners.get(view.billing_number, ())
         found = ""
-        for request in _readings(view, practitioner):
+        for request in (request for situation in situations for request in _readings(view, situation)):
             try:
                 computed = price(request, self._tables)
             except InputError:

@@ -32,6 +32,7 @@ class ReceiverConfig:
     `authority`: directory made by `python -m tools.pki`; `state`: directory of the ledger and the fault
     control file; `maildir`: the practice's mailbox, used for every sender the `directory` file does not
     name. `port` 0 takes a free one. `day_seconds`: how long one day lasts for the payment calendar.
+    `profiles`: card profiles (name or file) that the caisse knows beside the shipped ones.
     """
 
     authority: Path
@@ -44,6 +45,7 @@ class ReceiverConfig:
     day_seconds: float = DAY_SECONDS
     payment_days: int = 5
     faults: Sequence[str] = ()
+    profiles: Sequence[str] = ()
     overrides: Path | None = None
     directory: Path | None = None
     opposition: Path | None = None

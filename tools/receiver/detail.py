@@ -62,7 +62,7 @@ def decode_payment(due: DueClaim, data: bytes, insured: InsuredBase) -> Payment:
         lot_number=due.lot_number,
         lot_date=date.fromisoformat(due.lot_date),
         invoice_type=facts["type"],
-        invoice_date=day(facts["date"]),
+        date=day(facts["date"]),
         nature=facts["nature"],
         nir=nir,
         nir_key=key,

@@ -4,7 +4,7 @@ Both are built from the shipped card profiles, so that every card of the bench i
 then changed by an overrides file (TOML), so that card and base can differ on purpose:
 
     [[insured]]
-    nir = "…"                  # 13 characters
+    nir = "…"                  # 13 characters, or 15 with its key
     birth_date = 1980-01-31    # one beneficiary; without it, everybody on this card
     known = false              # absent from the base
     exemptions = []            # what is on file: ald, maternity, css, ame, aspa
@@ -84,7 +84,8 @@ def _override(people: Sequence[Insured], row: Mapping[str, Any], where: str) -> 
         raise InputError(f"{where}: exemptions are {', '.join(EXEMPTIONS)}")
     birth = row.get("birth_date")
     wanted = f"{birth:%y%m%d}" if isinstance(birth, date) else None
-    chosen = [p for p in people if p.nir == row.get("nir") and wanted in (None, p.birth_date)]
+    nir = str(row.get("nir", ""))[:13]
+    chosen = [p for p in people if p.nir == nir and wanted in (None, p.birth_date)]
     if not chosen:
         raise InputError(
             f"{where}: nobody in the base has this nir and birth_date; copy them from the profile"

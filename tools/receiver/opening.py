@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from gateway.cms.enveloped import DecryptionKey
 from gateway.cms.policy import Policy
 from gateway.errors import GatewayError, InputError
-from gateway.exchange.message import Subject, parse
+from gateway.exchange.message import Subject
 from gateway.lots.refusal import LotRefusal
 from gateway.lots.sealing import Opened, open_sealed
 from gateway.lots.verify import VerifiedLot, verify_lot
@@ -23,8 +23,9 @@ from gateway.pki import Purpose, Trust, VitaleAuthority
 
 ENVELOPE_CODE = "1000"
 DESCRIPTIONS = ("SESAM/FSE/Z", "SESAMTEST/FSE/Z")
-_AFTER_LOT_SIGNATURE = frozenset({"5003", "5004", "5005", "5006"})
 _FILE_ID = re.compile(rb"[0-9A-Z]{6}")
+_SUBJECT = re.compile(rb"^Subject: ([!-~]+)\r\n", re.MULTILINE)
+_HEAD = 4096
 _NO_DATE = date(2000, 1, 1)
 
 
@@ -93,12 +94,20 @@ class Gate:
         named = _read_names(opened)
         try:
             verified = verify_lot(opened.payload, self._trust, self._vitale, when, signer=opened.signer)
-            _agree(opened, verified)
         except LotRefusal as refusal:
-            if opened.signer is None and refusal.error_code not in _AFTER_LOT_SIGNATURE:
+            if opened.signer is None and not _is_after_lot_signature(refusal):
                 return _opaque(raw, refusal)
             return Opening(named, refusal=refusal, reason=str(refusal))
+        try:
+            _agree(opened, verified)
+        except LotRefusal as refusal:
+            return Opening(named, refusal=refusal, reason=str(refusal))
         return Opening(named, verified)
+
+
+def _is_after_lot_signature(refusal: LotRefusal) -> bool:
+    """The verifier looks at an invoice's own signatures only when the lot's signature stands."""
+    return refusal.error_class == "S" and refusal.invoice > 0
 
 
 def _opaque(raw: bytes, error: Exception) -> Opening:
@@ -107,13 +116,21 @@ def _opaque(raw: bytes, error: Exception) -> Opening:
         str(error) if isinstance(error, GatewayError) else type(error).__name__
     )
     refusal = LotRefusal(ENVELOPE_CODE, "the message cannot be opened; seal the lot again and send it")
-    try:
-        subject = Subject.parse(parse(raw).subject)
-    except Exception:
+    subject = _read_subject(raw)
+    if subject is None:
         return Opening(None, refusal=refusal, reason=reason)
     # INVENTED(arl-envelope-digest): an ARL of class E names the SHA-256 of the mail: the file was never seen.
     digest = hashlib.sha256(raw).digest()
     return Opening(Named(subject.sender, subject.compostage, digest), refusal=refusal, reason=reason)
+
+
+def _read_subject(raw: bytes) -> Subject | None:
+    """The Subject alone, whatever else is wrong with the message: what damage it has must not show."""
+    match = _SUBJECT.search(raw[:_HEAD].partition(b"\r\n\r\n")[0] + b"\r\n")
+    try:
+        return None if match is None else Subject.parse(match[1].decode("ascii"))
+    except (ValueError, InputError):
+        return None
 
 
 def _read_names(opened: Opened) -> Named:

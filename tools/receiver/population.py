@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
-from gateway.billing.request import Practitioner
-from tools.receiver.insured import InsuredBase
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from card.layout import ssv
+from card.personalise import list_profiles, load_profile
+from card.profile import CpsProfile, InsuredProfile, Person, Profile
+from gateway.billing.request import ZONES, Practitioner
+from gateway.errors import InputError
+from tools.receiver.insured import Insured, InsuredBase
+
+_SITUATIONS = {ssv.SITUATION_MATERNITY: "maternity", ssv.SITUATION_ASPA: "aspa"}
 
 
-def known_insured() -> InsuredBase:
-    """Every beneficiary of the shipped Vitale profiles and attestations."""
-    return InsuredBase(())
+def known_insured(profiles: Sequence[str] = ()) -> InsuredBase:
+    """Every beneficiary of the shipped insured profiles, and of `profiles` (names or files)."""
+    people = []
+    for profile in _all(profiles):
+        if isinstance(profile, InsuredProfile):
+            people += [_insured(profile, person) for person in profile.people]
+    return InsuredBase(people)
 
 
-def known_practitioners() -> dict[str, Practitioner]:
-    """Billing number (9 digits) → billing situation, from the shipped CPS profiles."""
-    return {}
+def known_practitioners(profiles: Sequence[str] = ()) -> dict[str, tuple[Practitioner, ...]]:
+    """Billing number (9 digits) → billing situations that the caisse would accept, most usual first.
+
+    A card does not say the tariff zone of an overseas practice nor the OPTAM contract: every value passes.
+    """
+    known: dict[str, tuple[Practitioner, ...]] = {}
+    for profile in _all(profiles):
+        if isinstance(profile, CpsProfile):
+            for situation in profile.situations:
+                specialty, convention = (situation.group.get(name) for name in ("specialty", "convention"))
+                known[situation.billing_number] = tuple(
+                    Practitioner(specialty, convention, optam, zone)
+                    for zone, optam in product(ZONES, (False, True))
+                    if convention != "1" or not optam
+                )
+    return known
+
+
+def _all(profiles: Sequence[str]) -> Iterator[Profile]:
+    for name in (*list_profiles(), *profiles):
+        try:
+            yield load_profile(name)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+
+def _insured(profile: InsuredProfile, person: Person) -> Insured:
+    exemptions = {_SITUATIONS[cover.situation] for cover in person.coverage if cover.situation in _SITUATIONS}
+    exemptions |= {"ald" for cover in person.coverage if cover.ald}
+    exemptions |= {"css"} if person.css is not None else set()
+    exemptions |= {"ame"} if profile.ame else set()
+    return Insured(
+        nir=profile.nir[:13],
+        birth_date=f"{person.birth_date:%y%m%d}",
+        rights=tuple((period.start, period.end) for period in person.rights),
+        exemptions=frozenset(exemptions),
+        alsace_moselle=any(cover.situation == ssv.SITUATION_ALSACE_MOSELLE for cover in person.coverage),
+        name=person.name,
+        first_name=person.first_name,
+    )

@@ -62,7 +62,7 @@ class Paymaster:
         head = due[0]
         paying = head.organism[11:14]
         transfer = Transfer(
-            paid_on=datetime.fromtimestamp(max(c.claim.due_at or 0 for c in due), UTC).date(),
+            date=datetime.fromtimestamp(max(c.claim.due_at or 0 for c in due), UTC).date(),
             label=f"VIREMENT TEST CAISSE {paying}",
             second_label=f"RETOUR {number}",
             paying_organism=head.organism[-10:],

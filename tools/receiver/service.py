@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from gateway.billing.request import Practitioner
 from gateway.billing.tables import Tables
 from gateway.cms.policy import policy_named
 from gateway.errors import GatewayError, StoreError
@@ -23,6 +24,7 @@ from tools.receiver.core import Payday, Receiver
 from tools.receiver.delivery import Postman
 from tools.receiver.directory import Entry, PracticeDirectory
 from tools.receiver.faults import Faults
+from tools.receiver.insured import InsuredBase
 from tools.receiver.ledger import LEDGER_FILE, Ledger
 from tools.receiver.opening import Gate
 from tools.receiver.population import known_insured, known_practitioners
@@ -46,8 +48,15 @@ class Parts:
     faults: Faults
 
 
-def assemble(config: ReceiverConfig) -> Parts:
-    """Everything but threads and sockets. Errors are one sentence (GatewayError)."""
+def assemble(
+    config: ReceiverConfig,
+    insured: InsuredBase | None = None,
+    practitioners: Mapping[str, Sequence[Practitioner]] | None = None,
+) -> Parts:
+    """Everything but threads and sockets. Errors are one sentence (GatewayError).
+
+    `insured` and `practitioners`: the caisse's files; those of the card profiles when not given.
+    """
     authority, policy = Authority.load(config.authority), policy_named(config.policy)
     trust, keys = authority.trust(), authority.receiver_keys()
     default = Entry(authority.practice_keys(config.practice).decryption.certificate, config.maildir)
@@ -56,7 +65,9 @@ def assemble(config: ReceiverConfig) -> Parts:
         if config.directory
         else PracticeDirectory({}, default)
     )
-    insured = known_insured()
+    insured = known_insured(config.profiles) if insured is None else insured
+    if practitioners is None:
+        practitioners = known_practitioners(config.profiles)
     if config.overrides is not None:
         insured = insured.overridden(config.overrides)
     ledger = Ledger(config.state / LEDGER_FILE)
@@ -67,7 +78,7 @@ def assemble(config: ReceiverConfig) -> Parts:
     receiver = Receiver(
         gate=gate,
         opposition=OppositionList.load(config.opposition) if config.opposition else None,
-        adjudicator=Adjudicator(insured, known_practitioners(), Tables.load()),
+        adjudicator=Adjudicator(insured, practitioners, Tables.load()),
         secretary=secretary,
         ledger=ledger,
         vault=vault,
