@@ -42,6 +42,17 @@ def bill(practice: Practice, cps: CpsSession, vitale: VitaleSession, act: CareAc
         number = practice.store.reserve_fse_number(practice.id)
     with step("cards"):
         parties = _read_cards(practice, cps, vitale, act)
+    fse, priced = build_fse(practice, parties, vitale, act, number)
+    with step("keep"):
+        practice.store.keep_fse(_row(practice, parties, act, fse, priced))
+    return Billed(number, priced, fse.destination.key)
+
+
+def build_fse(
+    practice: Practice, parties: Parties, vitale: VitaleSession, act: CareAct, number: int
+) -> tuple[Fse, Price]:
+    """Steps 3 to 6: the FSE under its reserved number, signed by both cards and verified, and its price."""
+    cps = parties.cps
     with step("price"):
         request = parties.request(act, optam=practice.optam, zone=practice.zone)
         priced = price(request, practice.tables)
@@ -54,9 +65,7 @@ def bill(practice: Practice, cps: CpsSession, vitale: VitaleSession, act: CareAc
         fse = _sign(draft, cps, vitale)
     with step("check"):
         verify_fse(fse, cps.certificate, practice.vitale_authority)
-    with step("keep"):
-        practice.store.keep_fse(_row(practice, parties, act, fse, priced))
-    return Billed(number, priced, fse.destination.key)
+    return fse, priced
 
 
 def make_lots(practice: Practice, cps: CpsSession) -> list[SealedLot]:

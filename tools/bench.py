@@ -13,7 +13,6 @@ from card.personalise import load_profile, open_card, personalise
 from gateway.billing.tables import Tables
 from gateway.clock import Clock, SystemClock, system_rng
 from gateway.cms.policy import policy_named
-from gateway.exchange.calendar import legal_day
 from gateway.pki import OppositionList
 from gateway.pki.opposition import Opposition, encode_base
 from gateway.practice import Practice
@@ -58,8 +57,8 @@ class Bench:
 
     def write_opposition(self, entries: list[Opposition]) -> None:
         """Publish a complete, fresh opposition list."""
-        now = self.clock.now()
-        OppositionList.parse(encode_base(int(now.timestamp()), now, entries)).save(self.opposition_file)
+        known = OppositionList.load(self.opposition_file).number if self.opposition_file.exists() else 0
+        OppositionList.parse(encode_base(known + 1, self.clock.now(), entries)).save(self.opposition_file)
 
     def card_file(self, profile: str) -> Path:
         """The image of the card of this profile."""
@@ -74,7 +73,7 @@ class Bench:
 
     def _make_card(self, profile: str) -> None:
         storage = FileStorage(self.card_file(profile))
-        personalise(load_profile(profile), storage, self.authority.issuer, legal_day(self.clock.now()))
+        personalise(load_profile(profile), storage, self.authority.issuer, self.clock.now())
 
     def card(self, profile: str) -> CardOS:
         """The card of this profile, ready for a slot."""

@@ -36,7 +36,7 @@ from gateway.store.states import FseState
 from reader.emulated import EmulatedReader
 from reader.errors import ReaderError
 from reader.trace import Trace
-from tools.bench import ADDRESS, PRACTICE, TEST_PIN, Bench
+from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import RunningReceiver, start_receiver
 
@@ -113,7 +113,7 @@ class Demo:
         overrides = self.bench.root / "caisse.toml"
         profile = load_profile(REFUSED)
         assert isinstance(profile, InsuredProfile)
-        overrides.write_text(f'[[insured]]\nnir = "{profile.nir}"\nexemptions = []\n', encoding="utf-8")
+        overrides.write_text(f'[[insured]]\nnir = "{profile.nir[:13]}"\nexemptions = []\n', encoding="utf-8")
         return ReceiverConfig(
             authority=self.bench.directory("authority"),
             state=self.bench.directory("receiver"),
@@ -156,7 +156,7 @@ class Demo:
         before: Counter[str] = Counter()
         with closing(SmtpSender("127.0.0.1", port)) as sender:
             while any(row.state not in FINAL for row in practice.store.fse_list()):
-                send_due(practice.store, sender, self.clock, practice.rng, envelope_from=ADDRESS)
+                send_due(practice.store, sender, self.clock, practice.rng)
                 collect(practice.store, mailbox, opener(practice), practice.id)
                 states = Counter(row.state.value for row in practice.store.fse_list())
                 if states != before:
@@ -179,7 +179,8 @@ class Demo:
             print(f"FSE {row.number}  {row.label}  {self.numbers[row.number].story}")
             print(
                 f"  shares   charged {_euros(row.base_cents + row.excess_cents)}   "
-                f"AMO {_euros(row.amo_cents)}   AMC {_euros(row.amc_cents)}   at the desk {_euros(row.patient_cents)}"
+                f"AMO {_euros(row.amo_cents)}   AMC {_euros(row.amc_cents)}   "
+                f"at the desk {_euros(row.patient_cents)}"
             )
             print("  states   " + " → ".join(self._times(practice, row)))
             print(f"  ARL      lot {lot.lot_number}: {lot.state.value}" if lot else "  ARL      none")

@@ -8,11 +8,16 @@ from collections.abc import Callable
 ROUNDS = 5
 
 
-def seconds_each(work: Callable[[], object], *, budget: float = 0.15) -> float:
-    """Seconds per call of `work` in one round of about `budget` seconds."""
+def seconds_once(work: Callable[[], object]) -> float:
+    """Seconds of one call, for work that cannot be repeated."""
     start = time.perf_counter()
     work()
-    once = max(time.perf_counter() - start, 1e-7)
+    return time.perf_counter() - start
+
+
+def seconds_each(work: Callable[[], object], *, budget: float = 0.15) -> float:
+    """Seconds per call of `work` in one round of about `budget` seconds."""
+    once = max(seconds_once(work), 1e-7)
     count = max(1, int(budget / once))
     start = time.perf_counter()
     for _ in range(count):

@@ -1,0 +1,274 @@
+"""The benchmark: rates of this project beside the raw primitives of `cryptography`, in the same run.
+
+    python -m tools.load [crypto] [card] [receiver] [--json]
+
+Ratios are work done per second here divided by what the raw primitives alone would allow on the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from card.iso7816.apdu import CommandAPDU
+from gateway.billing.request import Act
+from gateway.cards.cps import CpsSession
+from gateway.cards.vitale import VitaleSession
+from gateway.care import CareAct, Parties
+from gateway.clock import SystemClock, system_rng
+from gateway.delivery import collect, send_due
+from gateway.desk import Desk
+from gateway.exchange.calendar import legal_day
+from gateway.exchange.mailbox import Maildir
+from gateway.exchange.smtp import SmtpSender
+from gateway.lots.lot import Lot, LotHeader, build_lot
+from gateway.lots.sealing import SealedLot, open_sealed, seal
+from gateway.pipeline import build_fse, make_lots
+from gateway.pki import Purpose
+from gateway.practice import Practice
+from gateway.store.rows import StoredFse
+from reader.emulated import EmulatedReader
+from tools.bench import PRACTICE, TEST_PIN, Bench
+from tools.measure import in_turns, seconds_once
+from tools.receiver.config import ReceiverConfig
+from tools.receiver.service import assemble, start_receiver
+
+LOT_SIZE = 50
+OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+PREHASHED = utils.Prehashed(hashes.SHA256())
+END_TO_END_LOTS = 300
+"""How many one-FSE lots go end to end in one measurement."""
+
+Figures = dict[str, float]
+
+
+class Rig:
+    """A test world with both cards in a reader, sessions open, and sheets ready to be made."""
+
+    def __init__(self, root: Path, stack: ExitStack) -> None:
+        self.clock = SystemClock()
+        self.bench = Bench(root, self.clock)
+        self.bench.make_cards(["cps-gp-sector1", "vitale-single"])
+        self.practice = self.bench.practice()
+        stack.enter_context(closing(self.practice.store))
+        self.reader = stack.enter_context(EmulatedReader())
+        self.reader.insert("CPS", self.bench.card("cps-gp-sector1"))
+        self.reader.insert("Vitale", self.bench.card("vitale-single"))
+        desk = Desk(self.reader)
+        self.cps: CpsSession = desk.unlock(TEST_PIN)
+        self.vitale: VitaleSession = stack.enter_context(desk.vitale())
+        self.vitale.authenticate(self.cps)
+        self.act = CareAct(date=legal_day(self.clock.now()), acts=(Act("G"),), third_party="amo")
+        self.parties = Parties.of(self.act, self.cps, self.vitale.read_rights())
+        self._number = 0
+
+    def fse(self) -> StoredFse:
+        """One FSE, priced, signed by both cards, verified, as the store keeps it."""
+        self._number += 1
+        fse, priced = build_fse(self.practice, self.parties, self.vitale, self.act, self._number)
+        return StoredFse(
+            practice=self.practice.id, number=fse.number, practitioner=self.cps.holder.national_id,
+            destination=fse.destination.key, mode=fse.mode, third_party=self.act.third_party,
+            elaborated=self.clock.now(), deadline=self.act.date, body=fse.to_bytes(),
+            base_cents=priced.base_cents, amo_cents=priced.amo_cents,
+        )  # fmt: skip
+
+    def lot(self, size: int) -> Lot:
+        """A signed lot of `size` new sheets with numbers of its own."""
+        made = []
+        for _ in range(size):
+            self._number += 1
+            made.append(build_fse(self.practice, self.parties, self.vitale, self.act, self._number)[0])
+        destination = made[0].destination
+        now = self.clock.now()
+        header = LotHeader(
+            billing_number=made[0].view().billing_number,
+            national_id=self.cps.holder.national_id,
+            name="TEST",
+            destination=destination,
+            numbers=self.practice.store.reserve_lot(self.practice.id, destination.key, legal_day(now)),
+            created=now,
+        )
+        draft = build_lot(header, made)
+        return draft.signed(self.cps.sign_digest(draft.digest), self.cps.certificate)
+
+    def seal(self, lot: Lot) -> SealedLot:
+        """The lot as one mail, profile `modern`, signed by the CPS in its slot."""
+        return seal(
+            lot, sender=self.practice.address, recipient=lot.header.destination.address,
+            recipient_certificate=self.practice.receiver_certificate, policy=self.practice.policy,
+            signer=self.cps, rng=system_rng, now=self.clock.now(),
+        )  # fmt: skip
+
+
+def crypto(rig: Rig) -> Figures:
+    """FSE against two RSA-2048 signatures; sealing and opening a 50-FSE lot against the bare primitives."""
+    key = rsa.generate_private_key(65537, 2048)
+    digest = hashlib.sha256(b"digest").digest()
+    two_signatures = lambda: [key.sign(digest, padding.PKCS1v15(), PREHASHED) for _ in range(2)]  # noqa: E731
+    raw_fse, our_fse = in_turns(two_signatures, rig.fse)
+    lot = rig.lot(LOT_SIZE)
+    raw = RawLot(lot.file, key)
+    receiver = rig.bench.authority.receiver_keys()
+    message = rig.seal(lot).message
+
+    def opened() -> object:
+        return open_sealed(
+            message, key=receiver.decryption, policy=rig.practice.policy, trust=rig.practice.trust,
+            purpose=Purpose.CPS_SIGNATURE, when=datetime.now(UTC),
+        )  # fmt: skip
+
+    raw_seal, our_seal, raw_open, our_open = in_turns(raw.seal, lambda: rig.seal(lot), raw.open, opened)
+    return {
+        "rsa_signatures_per_s": 2 / raw_fse,
+        "fse_per_s": 1 / our_fse,
+        "fse_ratio": raw_fse / our_fse,
+        "lot_file_bytes": len(lot.file),
+        "seal_per_s": 1 / our_seal,
+        "seal_ratio": raw_seal / our_seal,
+        "open_per_s": 1 / our_open,
+        "open_ratio": raw_open / our_open,
+    }
+
+
+class RawLot:
+    """The primitives a lot needs, called directly on the same bytes: no structure is built or parsed."""
+
+    def __init__(self, content: bytes, key: rsa.RSAPrivateKey) -> None:
+        self.content, self.key, self.public = content, key, key.public_key()
+        self.sealed = self.seal()
+
+    def seal(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """zlib, SHA-256, RSA signature, AES-256-GCM, RSA-OAEP."""
+        packed = zlib.compress(self.content, 6)
+        signature = self.key.sign(hashlib.sha256(packed).digest(), padding.PKCS1v15(), PREHASHED)
+        secret, nonce = os.urandom(32), os.urandom(12)
+        return (
+            signature,
+            nonce,
+            AESGCM(secret).encrypt(nonce, packed, None),
+            self.public.encrypt(secret, OAEP),
+        )
+
+    def open(self) -> bytes:
+        """The same backwards."""
+        signature, nonce, cipher, wrapped = self.sealed
+        packed = AESGCM(self.key.decrypt(wrapped, OAEP)).decrypt(nonce, cipher, None)
+        self.public.verify(signature, hashlib.sha256(packed).digest(), padding.PKCS1v15(), PREHASHED)
+        return zlib.decompress(packed)
+
+
+def card(rig: Rig) -> Figures:
+    """SELECT + READ BINARY pairs in process, and one signature through a whole connection."""
+    emulated = rig.bench.card("vitale-single")
+    emulated.power_on()
+    select, read = bytes.fromhex("00A4020C022F02"), bytes.fromhex("00B000000C")
+
+    def pair() -> None:
+        emulated.transmit(select)
+        emulated.transmit(read)
+
+    signed = lambda: rig.cps.sign_digest(bytes(32))  # noqa: E731
+    connection = rig.cps.connection
+    challenge = CommandAPDU(0, 0x84, 0, 0, b"", 8)
+    pair_time, sign_time, challenge_time = in_turns(pair, signed, lambda: connection.transmit(challenge))
+    return {
+        "card_apdu_per_s": 2 / pair_time,
+        "connection_apdu_per_s": 1 / challenge_time,
+        "card_signatures_per_s": 1 / sign_time,
+    }
+
+
+def receiver(rig: Rig) -> Figures:
+    """FSE opened, verified, adjudicated and stored per second; one-FSE lots end to end over SMTP."""
+    return {"receiver_fse_per_s": _receiver_rate(rig), "lots_end_to_end_per_s": _end_to_end(rig)}
+
+
+def _receiver_config(rig: Rig, name: str) -> ReceiverConfig:
+    return ReceiverConfig(
+        authority=rig.bench.directory("authority"),
+        state=rig.bench.directory(name),
+        maildir=rig.bench.directory(f"{name}-mailbox"),
+        practice=PRACTICE,
+        opposition=rig.bench.opposition_file,
+        say=lambda _text: None,
+    )
+
+
+def _receiver_rate(rig: Rig) -> float:
+    parts = assemble(_receiver_config(rig, "receiver-rate"))
+    messages = [rig.seal(rig.lot(LOT_SIZE)).message for _ in range(12)]
+    waiting = iter(messages)
+    with closing(parts.ledger):
+        parts.receiver.handle(next(waiting))
+        seconds = seconds_once(lambda: [parts.receiver.handle(message) for message in waiting])
+        stored = len(parts.ledger.rows("SELECT number FROM claim"))
+    assert stored == LOT_SIZE * len(messages), f"{stored} FSE stored"
+    return LOT_SIZE * (len(messages) - 1) / seconds
+
+
+def _end_to_end(rig: Rig) -> float:
+    """From kept sheets to posted ARL: lot signed, sealed, queued, sent, received, answered, posted."""
+    config = _receiver_config(rig, "receiver-end-to-end")
+    running = start_receiver(config)
+    try:
+        with closing(SmtpSender("127.0.0.1", running.port)) as sender:
+            mailbox = Maildir(config.maildir)
+            return END_TO_END_LOTS / seconds_once(lambda: _whole_line(rig, rig.practice, sender, mailbox))
+    finally:
+        running.stop()
+
+
+def _whole_line(rig: Rig, practice: Practice, sender: SmtpSender, mailbox: Maildir) -> None:
+    from gateway.returns import opener  # noqa: PLC0415
+
+    deadline = rig.clock.monotonic() + 120
+    for _ in range(END_TO_END_LOTS):
+        practice.store.keep_fse(rig.fse())
+        make_lots(practice, rig.cps)
+        send_due(practice.store, sender, rig.clock, system_rng)
+        collect(practice.store, mailbox, opener(practice), practice.id)
+    while practice.store.counts().lots.get("ACKNOWLEDGED", 0) < END_TO_END_LOTS:
+        assert rig.clock.monotonic() < deadline, "not every lot was acknowledged"
+        collect(practice.store, mailbox, opener(practice), practice.id)
+
+
+PARTS: dict[str, Callable[[Rig], Figures]] = {"crypto": crypto, "card": card, "receiver": receiver}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the parts asked for (all of them when none is named) and print their figures."""
+    parser = argparse.ArgumentParser(prog="python -m tools.load", description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {', '.join(PARTS)}; all when none")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    options = parser.parse_args(arguments)
+    if unknown := [part for part in options.parts if part not in PARTS]:
+        parser.error(f"no part is called {unknown[0]!r}: use {', '.join(PARTS)}")
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory(prefix="vitale-load-") as root, ExitStack() as stack:
+        rig = Rig(Path(root), stack)
+        for part in options.parts or PARTS:
+            measured = PARTS[part](rig)
+            figures |= measured
+            for name, value in measured.items():
+                print(f"{part:9} {name:24} {value:12,.2f}", flush=True)
+    if options.json:
+        print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
