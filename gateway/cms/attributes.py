@@ -81,13 +81,12 @@ def _time(when: datetime) -> bytes:
 
 @dataclass(frozen=True)
 class SignedAttributes:
-    """What the signer's attributes say, each once, in DER order."""
+    """What the signer's attributes say, each once: type element -> value element."""
 
     values: dict[bytes, bytes] = field(repr=False)
-    signing_time: datetime
 
-    def check(self, certificate: Certificate, digest: bytes) -> None:
-        """Refused unless they speak of this certificate and this content."""
+    def signing_time_for(self, certificate: Certificate, digest: bytes) -> datetime:
+        """When they say it was signed; Refused unless they speak of this certificate and this content."""
         if self.values[oids.CONTENT_TYPE] != oids.DATA:
             raise Refused("signed message: contentType is not that of the content")
         if self.values[oids.MESSAGE_DIGEST] != b"\x04\x20" + digest:
@@ -98,6 +97,7 @@ class SignedAttributes:
         protection = self.values.get(oids.ALGORITHM_PROTECTION)
         if protection is not None and protection not in PROTECTIONS:
             raise Refused("signed message: the protected algorithms are not those used")
+        return _read_time(self.values[oids.SIGNING_TIME])
 
 
 def decode(encoded: bytes) -> SignedAttributes:
@@ -111,7 +111,7 @@ def decode(encoded: bytes) -> SignedAttributes:
         values[kind] = value
     if not values.keys() >= REQUIRED:
         raise Refused("signed message: a required signed attribute is missing")
-    return SignedAttributes(values, _read_time(values[oids.SIGNING_TIME]))
+    return SignedAttributes(values)
 
 
 def _read_attribute(attribute: bytes) -> tuple[bytes, bytes]:

@@ -170,21 +170,17 @@ def _believe(parts: _Parts, certificate: Certificate, when: datetime) -> Verifie
     if parts.issuer_and_serial != certificate.issuer_and_serial:
         raise Refused("signed message: the signer is named by another issuer or serial")
     said = attributes.decode(parts.attributes)
-    said.check(certificate, hashlib.sha256(parts.content).digest())
+    time = said.signing_time_for(certificate, hashlib.sha256(parts.content).digest())
     encoded = b"\x31" + parts.attributes[1:]  # RFC 5652 5.4: signed as SET OF, sent as [0]
     try:
         certificate.public_key.verify(parts.signature, encoded, _PADDING, _HASH)
     except InvalidSignature:
         raise Refused("signed message: the signature is wrong") from None
-    _check_signing_time(said.signing_time, certificate, when)
-    return VerifiedSigner(parts.content, certificate, said.signing_time)
-
-
-def _check_signing_time(time: datetime, certificate: Certificate, when: datetime) -> None:
     if not certificate.not_before <= time <= certificate.not_after:
         raise Refused("signed message: signed outside the validity of the certificate")
     if not when - SIGNATURE_AGE <= time <= when + CLOCK_SKEW:
         raise Refused("signed message: the signing time is far from the present")
+    return VerifiedSigner(parts.content, certificate, time)
 
 
 def _signer_certificate(parts: _Parts, trust: Trust) -> bytes:

@@ -172,7 +172,16 @@ def _names(der: bytes) -> tuple[bytes, bytes, bytes]:
         raise TrustError("the certificate is not an X.509 v3 certificate: ask for another")
     if parts[2] != SHA256_RSA or der[tbs_end:outer_end] != SHA256_RSA:
         raise TrustError("the certificate is not signed with RSA and SHA-256: ask for another")
+    _check_serial(parts[1])
     return parts[1], parts[3], parts[5]
+
+
+def _check_serial(element: bytes) -> None:
+    """A positive INTEGER of at most 20 octets, minimal (RFC 5280 4.1.2.2)."""
+    start, stop = asn1.expect(element, 0, len(element), asn1.INTEGER)
+    value = element[start:stop]
+    if not 1 <= len(value) <= 20 or value[0] >= 0x80 or not any(value):
+        raise TrustError("the certificate has no positive serial number: ask for another")
 
 
 def _common_name(subject: x509.Name) -> str:
