@@ -35,18 +35,18 @@ class SecurityEnvironment:
         """`operation` under `template` (an MSE SET); the template is sent only when it is not in force.
 
         A card that has lost its environment is told once more. Any other refusal is given back as it is.
+        The caller keeps the card for itself meanwhile (`exclusive()`).
         """
-        with self._connection.exclusive():
-            if self._current is template:
-                answer = self._connection.transmit(operation)
-                if answer.sw not in _ENVIRONMENT_LOST:
-                    return answer
-            self._current = None
-            answer = self._connection.transmit(template)
-            if answer.sw != 0x9000:
+        if self._current is template:
+            answer = self._connection.transmit(operation)
+            if answer.sw not in _ENVIRONMENT_LOST:
                 return answer
-            self._current = template
-            return self._connection.transmit(operation)
+        self._current = None
+        answer = self._connection.transmit(template)
+        if answer.sw != 0x9000:
+            return answer
+        self._current = template
+        return self._connection.transmit(operation)
 
 
 def mse_set(template: int, algorithm: int, key: int) -> CommandAPDU:

@@ -124,6 +124,24 @@ def test_hostile_cards_are_bounded(scripted, name):
     assert len(card.commands) <= MAX_EXCHANGES + 1
 
 
+def test_no_progress_is_seen_at_once(scripted):
+    """61xx followed by nothing but 61xx ends after two exchanges, not after the budget."""
+    card = scripted(lambda _c: b"\x61\x10")
+    with pytest.raises(CardProtocolError):
+        connected(card).transmit(READ)
+    assert len(card.commands) == 2
+
+
+def test_memory_is_bounded_with_extended_lengths(scripted):
+    """A card with extended lengths cannot make the host keep more than MAX_ANSWER and one answer."""
+    card = scripted(lambda c: (bytes(60_000) if c[1] == 0xB0 else bytes(256)) + b"\x61\x00")
+    connection = connected(card)
+    connection.extended = True
+    with pytest.raises(CardProtocolError, match="never comes to an end"):
+        connection.transmit(CommandAPDU(0, 0xB0, 0, 0, b"", 65_536))
+    assert len(card.commands) <= 1 + (MAX_ANSWER - 60_000) // 256 + 1
+
+
 def test_the_largest_honest_answer_passes(scripted):
     """Twin of the bounds: 65,536 bytes fetched by 256 are not taken for an attack."""
     left = [MAX_ANSWER]

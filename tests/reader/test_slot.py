@@ -73,6 +73,20 @@ def test_removal_inside_an_exchange(scripted):
     assert card.power == 0
 
 
+def test_removal_during_power_on(scripted):
+    """A card pulled out while it powers on gives no connection."""
+    slot, card = Slot("CPS"), scripted([])
+    slot.insert(card)
+
+    def pulled() -> bytes:
+        slot.remove()
+        return b"\x3b\x00"
+
+    card.power_on = pulled
+    with pytest.raises(CardRemoved):
+        slot.connect()
+
+
 def test_a_new_connection_ends_the_old_one(scripted):
     """The newcomer gets a reset card; the former session is told, and cannot switch the card off."""
     slot, card = Slot("CPS"), scripted(lambda _c: b"\x90\x00")

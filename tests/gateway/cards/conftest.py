@@ -74,6 +74,17 @@ def tiny() -> Callable[..., tuple[TinyCard, Connection]]:
     return build
 
 
+class TwistedCard:
+    """A real card whose answers pass through `lie`."""
+
+    def __init__(self, card: Card, lie: Twist) -> None:
+        self.card, self.lie = card, lie
+        self.power_on, self.power_off = card.power_on, card.power_off
+
+    def transmit(self, apdu: bytes) -> bytes:
+        return self.lie(apdu, self.card.transmit(apdu))
+
+
 class Bench:
     """A two-slot reader with two personalised cards in it, and a trace of everything said."""
 
@@ -97,6 +108,11 @@ class Bench:
     def put_back(self, name: str) -> None:
         if not self.reader.slot(name).is_present:
             self.reader.insert(name, self.cards[name])
+
+    def twist(self, name: str, lie: Twist) -> None:
+        """From now on the card in this slot answers `lie(command, honest answer)`."""
+        self.pull(name)
+        self.reader.insert(name, TwistedCard(self.cards[name], lie))
 
     def verified_cps(self) -> CpsSession:
         session = CpsSession.open(self.connect("CPS"))

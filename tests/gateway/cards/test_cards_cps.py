@@ -14,6 +14,7 @@ from card.iso7816.apdu import CommandAPDU
 from card.layout import cps as layout
 from gateway.cards.cps import CpsSession
 from gateway.errors import CardRefusal, InputError
+from reader.errors import CardProtocolError
 
 DIGEST = hashlib.sha256(b"a care sheet").digest()
 PREHASHED = utils.Prehashed(hashes.SHA256())
@@ -109,6 +110,90 @@ def test_environment_is_set_again_after_a_select(bench):
     assert session.connection.transmit(CommandAPDU(0, 0xA4, 4, 0x0C, layout.AID_CONTACT)).sw == 0x9000
     check(session.signature_certificate, session.sign_digest(DIGEST))
     assert bench.count("MANAGE SECURITY ENVIRONMENT") == 2
+
+
+def test_environment_is_set_again_after_the_pin(bench):
+    """Reading the situations selects files, so the next signature sends MSE SET again."""
+    session = bench.verified_cps()
+    session.sign_digest(DIGEST)
+    session.verify_pin(bench.pin)
+    check(session.signature_certificate, session.sign_digest(DIGEST))
+    assert bench.count("MANAGE SECURITY ENVIRONMENT") == 2
+
+
+def short_signature(command: bytes, answer: bytes) -> bytes:
+    return answer[10:] if command[1] in (0x2A, 0x88) else answer
+
+
+LIES = {
+    "a signature that is too short": short_signature,
+    "no signature": lambda c, a: b"\x90\x00" if c[1] in (0x2A, 0x88) else a,
+    "an unknown status": lambda c, a: b"\x6f\x00" if c[1] in (0x2A, 0x88) else a,
+    "a refused environment": lambda c, a: b"\x6a\x81" if c[1] == 0x22 else a,
+    "an environment always lost": lambda c, a: b"\x6a\x88" if c[1] in (0x2A, 0x88) else a,
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_card_that_signs_nonsense(bench, name):
+    """Each lie about a signature ends in one CardProtocolError, after at most four exchanges."""
+    bench.twist("CPS", LIES[name])
+    session = bench.verified_cps()
+    for act in (lambda: session.sign_digest(DIGEST), lambda: session.authenticate(b"x")) * 2:
+        before = len(bench.trace.lines())
+        with pytest.raises(CardProtocolError, match="card in the CPS slot"):
+            act()
+        assert len(bench.trace.lines()) - before <= 4
+
+
+def replaced(fid: int, content: bytes):
+    """A lie that gives `content` for the file `fid`."""
+    current = [0]
+
+    def lie(command: bytes, answer: bytes) -> bytes:
+        if command[1] == 0xA4:
+            current[0] = int.from_bytes(command[5:7], "big")
+            if current[0] == fid and command[2] == 2:
+                return bytes.fromhex("62048002") + len(content).to_bytes(2, "big") + b"\x90\x00"
+        if command[1] == 0xB0 and current[0] == fid:
+            return content[command[2] << 8 | command[3] :][: command[4] or 256] + b"\x90\x00"
+        return answer
+
+    return lie
+
+
+BROKEN_FILES = {
+    "certificate empty": (layout.FID_CERT_SIGNATURE, b""),
+    "certificate all zeros": (layout.FID_CERT_SIGNATURE, bytes(300)),
+    "certificate of another tag": (layout.FID_CERT_AUTHENTICATION, b"\x31\x01\x00"),
+    "two certificates": (layout.FID_CERT_SIGNATURE, b"\x30\x01\x00" * 2),
+    "certificate cut short": (layout.FID_CERT_SIGNATURE, b"\x30\x82\x10\x00" + bytes(100)),
+    "holder cut short": (layout.FID_NAME_PS, b"\xeb\x20\x80"),
+    "holder without a name": (layout.FID_NAME_PS, b"\xeb\x03\x80\x018"),
+    "serial of another issuer": (layout.FID_SN, b"\x5a\x0a" + bytes(10)),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_FILES)
+def test_broken_files_of_a_cps(bench, name):
+    """Truncated or senseless files of a CPS are refused in one sentence; the honest card opens."""
+    bench.twist("CPS", replaced(*BROKEN_FILES[name]))
+    with pytest.raises(CardProtocolError, match="card in the CPS slot"):
+        CpsSession.open(bench.connect("CPS"))
+
+
+def test_a_padded_certificate_is_trimmed(bench):
+    """A certificate file longer than its certificate, filled with zeros, gives the certificate alone."""
+    honest = CpsSession.open(bench.connect("CPS")).signature_certificate
+    bench.twist("CPS", replaced(layout.FID_CERT_SIGNATURE, honest.ljust(2048, b"\0")))
+    assert CpsSession.open(bench.connect("CPS")).signature_certificate == honest
+
+
+def test_broken_situations(bench):
+    """A billing file that does not parse is refused after the PIN, in one sentence."""
+    bench.twist("CPS", replaced(layout.FID_SIT_FACT, b"\xef\x05\x81"))
+    with pytest.raises(CardProtocolError, match="card in the CPS slot"):
+        bench.verified_cps()
 
 
 def test_the_wrong_card_is_named(bench_of):

@@ -117,6 +117,19 @@ def test_broken_files(tiny, name):
     assert refused.value.__cause__ is None
 
 
+def test_a_huge_file_is_not_read(tiny):
+    """A file of 16 megabytes whose bytes never end is refused before its first byte is read."""
+    card, connection = tiny(
+        tree(),
+        lambda c, a: (
+            bytes.fromhex("62058003FFFFFF9000") if c[1:3] == b"\xa4\x02" else bytes(256) + b"\x90\x00"
+        ),
+    )
+    with pytest.raises(CardProtocolError, match="too large"):
+        read_file(connection, layout.FID_PAN)
+    assert card.exchanges == 1
+
+
 def test_protected_file_says_what_to_do(tiny):
     """6982 on a file is a refusal that names the slot and the next action, not a protocol error."""
     _card, connection = tiny(tree(), answer_to(0xB0, b"\x69\x82"))

@@ -69,8 +69,10 @@ def test_a_wrong_pin_takes_the_status_away(bench):
     session = CpsSession.open(bench.connect("CPS"))
     session.verify_pin(bench.pin)
     session.sign_digest(DIGEST)
+    assert session.pin_verified
     with pytest.raises(PinRefusal):
         session.verify_pin(Secret("9876"))
+    assert not session.pin_verified
     with pytest.raises(CardRefusal, match="present the PIN"):
         session.sign_digest(DIGEST)
 

@@ -18,7 +18,7 @@ from card.personalise import load_profile, open_card, personalise
 from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.errors import CardRefusal, InputError
-from reader.errors import SlotTaken
+from reader.errors import CardProtocolError, SlotTaken
 
 DIGEST = hashlib.sha256(b"a care sheet").digest()
 
@@ -79,6 +79,46 @@ def test_one_exchange_per_seal(bench):
     assert bench.count("Vitale MANAGE SECURITY ENVIRONMENT") == before == 1
     session.read_rights()
     check_seal(session.certificate, session.seal(DIGEST), DIGEST)
+    assert bench.count("Vitale MANAGE SECURITY ENVIRONMENT") == 2
+
+
+def test_a_reset_ends_the_session(bench):
+    """A reset asked on the connection is noticed by every call."""
+    session, cps = VitaleSession.open(bench.connect("Vitale")), bench.verified_cps()
+    session.connection.reset()
+    for act in (session.read_rights, lambda: session.seal(DIGEST), lambda: session.authenticate(cps)):
+        with pytest.raises(SlotTaken):
+            act()
+
+
+LIES = {
+    "a short challenge": lambda c, a: a[8:] if c[1] == 0x84 else a,
+    "no challenge": lambda c, a: b"\x90\x00" if c[1] == 0x84 else a,
+    "challenge refused": lambda c, a: b"\x6f\x00" if c[1] == 0x84 else a,
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_lies_about_the_challenge(bench, name):
+    """A senseless challenge is never given to the CPS to sign."""
+    bench.twist("Vitale", LIES[name])
+    session, cps = VitaleSession.open(bench.connect("Vitale")), bench.verified_cps()
+    with pytest.raises(CardProtocolError, match="card in the Vitale slot"):
+        session.authenticate(cps)
+    assert bench.count("INTERNAL AUTHENTICATE") == 0
+
+
+def test_broken_rights_are_refused(bench):
+    """A protected file that does not parse is one CardProtocolError that shows nothing of it."""
+    armed = []
+    bench.twist("Vitale", lambda c, a: a[:-3] + b"\x00\x90\x00" if armed and c[1] == 0xB0 else a)
+    session = VitaleSession.open(bench.connect("Vitale"))
+    session.authenticate(bench.verified_cps())
+    assert session.read_rights().beneficiaries
+    armed.append(True)
+    with pytest.raises(CardProtocolError, match="card in the Vitale slot") as refused:
+        session.read_rights()
+    assert not any(holder.name in str(refused.value) for holder in session.holders)
 
 
 def test_a_cps_without_its_pin_cannot_open_rights(bench):
@@ -125,6 +165,18 @@ def test_an_old_proof_is_worth_nothing(bench):
     again = VitaleSession.open(bench.connect("Vitale"))
     with pytest.raises(CardRefusal, match="does not accept this CPS"):
         again.authenticate(cps)
+    assert not again.is_authenticated
+
+
+def test_a_failed_authentication_ends_the_former_one(bench):
+    """An authenticated session that authenticates again and fails is no longer authenticated."""
+    cps = bench.verified_cps()
+    session = VitaleSession.open(bench.connect("Vitale"))
+    session.authenticate(cps)
+    assert session.is_authenticated
+    with pytest.raises(CardRefusal):
+        session.authenticate(CpsSession.open(bench.connect("CPS")))
+    assert not session.is_authenticated
 
 
 def test_authentication_ends_with_the_session(bench):
