@@ -113,7 +113,7 @@ def seal(
         file_id=numbers.file_id,
         compostage=numbers.compostage,
         count=lot.count,
-        sender=lot.header.sender,
+        sender=sender,
         recipient=recipient,
         digest=sha256(lot.file).digest(),
         message=message,

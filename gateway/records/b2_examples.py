@@ -167,9 +167,9 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "7*": (
         (
             {"index": 2, "total": 3, "size": 344, "letter": "V",
-            "body": "TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/abcdefg"},
-            b"7020300344VTestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+/TestOnly+"
-            b"/TestOnly+/TestOnly+/TestOnly+/abcdefg",
+            "body": "TestOnlyTestOnlyTestOnlyTestOnlyTestOnlyTestOnlyTestOnlyTestOnly"},
+            b"7020300344VTestOnlyTestOnlyTestOnlyTestOnlyTestOnlyTestOnlyTestOnlyTestOnly               "
+            b"                                      ",
         ),
     ),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from gateway.records.noemie import ENTITIES, Break, ReturnEnd
 
 _SIZE = 128
 _CLASSES = {entity.NAME.encode("ascii"): entity for entity in ENTITIES}
-_COMMON = ("sender", "destination", "file_id", "application")
+_COMMON = ("sender_type", "sender", "destination_type", "destination", "file_id", "application")
 
 
 def sign_of(cents: int) -> str:
