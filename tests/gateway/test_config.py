@@ -1,0 +1,102 @@
+"""Settings: the example loads, and every mistake is named with its line and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import example_config, load_config, parse_config
+from gateway.errors import InputError
+
+HERE = Path("/practice")
+
+
+def test_the_example_loads(tmp_path: Path) -> None:
+    """What init writes is accepted as it is, with paths relative to the file."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(example_config(), encoding="utf-8")
+    config = load_config(file)
+    assert config.practice.id == "cabinet"
+    assert config.receiver.port == 2525
+    assert config.store_url == f"sqlite:///{tmp_path}/var/gateway.db"
+    assert config.reader.slots[0] == str(tmp_path / "cards/vitale.card")
+    assert config.retention_days == 90
+
+
+def test_optional_keys_have_safe_defaults() -> None:
+    """Without the optional keys: loopback only, modern profile, every valid CPS, legal retention."""
+    text = "\n".join(
+        line
+        for line in example_config().splitlines()
+        if not line.startswith(("zone", "optam", "allow_remote", "policy", "retention_days", "after_minutes"))
+    )
+    config = parse_config(text, HERE)
+    assert not config.receiver.allow_remote
+    assert config.receiver.policy == "modern"
+    assert config.practice.admits("810000000000")
+    assert config.retention_days == 90
+
+
+def test_practitioners_can_be_named() -> None:
+    """Only the practitioners of the list are admitted when there is one."""
+    text = example_config().replace("# practitioners", "practitioners")
+    practice = parse_config(text, HERE).practice
+    assert practice.admits("810000000000")
+    assert not practice.admits("810000000001")
+
+
+def test_slots_of_the_emulated_reader() -> None:
+    """An image may name its slot, an empty slot stays empty, and other drivers get their text unchanged."""
+    slots = 'slots = ["CPS=cps.card", ""]'
+    text = example_config().replace('slots = ["cards/vitale.card", "cards/cps.card"]', slots)
+    assert parse_config(text, HERE).reader.slots == ("CPS=/practice/cps.card", "")
+    pcsc = parse_config(text.replace('"emulated"', '"pcsc"'), HERE).reader
+    assert pcsc.slots == ("CPS=cps.card", "")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "sentence"),
+    [
+        ('id = "cabinet"', 'id = "Cabinet du Nord"', "line 4, id of .practice. must be 1 to 40 letters"),
+        ('id = "cabinet"', "", "id is missing in .practice."),
+        ('address = "cabinet@', 'address = "cabinet', "line 5, address of .practice. must be a mail address"),
+        ('zone = "metropole"', 'zone = "moon"', "line 6, zone of .practice. must be one of metropole"),
+        ("optam = false", 'optam = "no"', "line 7, optam of .practice. must be true or false"),
+        ("port = 2525", "port = 70000", "port of .receiver. must be a whole number from 1 to 65535"),
+        ("port = 2525", "port = true", "port of .receiver. must be a whole number"),
+        ('policy = "modern"', 'policy = "old"', "policy of .receiver. must be one of modern, sesam"),
+        ("retention_days = 90", "retention_days = 30", "retention_days of .store. must be a whole number"),
+        ('url = "sqlite:///var/gateway.db"', 'url = "mysql://x"', "url of .store. must be sqlite:///"),
+        ("[lots]", "[lots]\ncolour = 1", "colour of .lots. is not a known key"),
+        ("[lots]", "[lodz]", "there is no section 'lodz'"),
+        ("[inbox]\ndirectory", "[inbox]\nfolder", "directory is missing in .inbox."),
+        ('driver = "emulated"', 'driver = " "', "driver of .reader. is empty"),
+        ("slots = [", "slots = [1, ", "slots of .reader. must be a list of texts"),
+        ("# practitioners = [", 'practitioners = ["12", ', "practitioners of .practice. must be"),
+        ("port = 2525", "port = = 2525", "not TOML: .*line 18"),
+        ("[lots]\nafter_minutes = 30", "lots = 3", "lots"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named(good: str, bad: str, sentence: str) -> None:
+    """Each mistake is one sentence with the key, and its line where there is one; its twin is accepted."""
+    assert good in example_config()
+    parse_config(example_config(), HERE)
+    with pytest.raises(InputError, match=sentence):
+        parse_config(example_config().replace(good, bad), HERE)
+
+
+def test_a_section_is_not_a_value() -> None:
+    """A section written as a value is refused in one sentence."""
+    rest = example_config().split("[lots]")[0]
+    with pytest.raises(InputError, match="'lots' is a section"):
+        parse_config("lots = 3\n" + rest, HERE)
+
+
+def test_missing_and_unreadable_files(tmp_path: Path) -> None:
+    """A file that is not there, or is no text, is refused with what to do next."""
+    with pytest.raises(InputError, match="vitale-gateway init"):
+        load_config(tmp_path / "none.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="cannot be read as text"):
+        load_config(tmp_path / "binary.toml")
