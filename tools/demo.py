@@ -77,9 +77,9 @@ SCENES = (
         "vitale-family", "one child of a family, third-party payment of the AMO share", 3, third_party="amo"
     ),
     Scene("vitale-alsace-moselle", "local scheme, third-party payment of the AMO share", third_party="amo"),
-    Scene("vitale-ald", "long illness on the card, but no longer on file at the caisse", ald=True),
+    Scene("vitale-single", "paid at the desk, but the caisse no longer knows the insured person"),
 )
-REFUSED = "vitale-ald"
+REFUSED = "vitale-single"
 
 Say = Callable[[str], None]
 
@@ -113,7 +113,7 @@ class Demo:
         overrides = self.bench.root / "caisse.toml"
         profile = load_profile(REFUSED)
         assert isinstance(profile, InsuredProfile)
-        overrides.write_text(f'[[insured]]\nnir = "{profile.nir[:13]}"\nexemptions = []\n', encoding="utf-8")
+        overrides.write_text(f'[[insured]]\nnir = "{profile.nir[:13]}"\nknown = false\n', encoding="utf-8")
         return ReceiverConfig(
             authority=self.bench.directory("authority"),
             state=self.bench.directory("receiver"),

@@ -40,10 +40,14 @@ def test_no_drawer_for_everything() -> None:
 
 def test_every_test_says_what_it_proves() -> None:
     """Each test function has a docstring."""
-    silent = []
+    silent: list[str] = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node):
+            if (
+                isinstance(node, ast.FunctionDef)
+                and node.name.startswith("test_")
+                and not ast.get_docstring(node)
+            ):
                 silent.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
     assert not silent
 
@@ -57,7 +61,9 @@ def test_nothing_unfinished() -> None:
 
 def test_time_and_chance_come_from_outside() -> None:
     """Only gateway/clock.py looks at a clock or a random source in the gateway's rooms."""
-    bare = re.compile(r"\b(datetime\.now|datetime\.utcnow|date\.today|time\.time|time\.monotonic|random\.\w+)\(")
+    bare = re.compile(
+        r"\b(datetime\.now|datetime\.utcnow|date\.today|time\.time|time\.monotonic|random\.\w+)\("
+    )
     allowed = {"gateway/clock.py"}
     found = [
         str(p.relative_to(ROOT))

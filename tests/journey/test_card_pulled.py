@@ -52,7 +52,7 @@ def exchanges_of_a_visit(practice: Practice, reader: EmulatedReader) -> int:
 def test_pulled_after_every_exchange(
     practice: Practice, bench: Bench, reader: EmulatedReader, slot: str
 ) -> None:
-    """At every exchange: kept whole or not at all, a sentence that names the slot, and the next visit works."""
+    """At every exchange: kept whole or not at all, the sentence names the slot, the next visit works."""
     total = exchanges_of_a_visit(practice, reader)
     assert total > 30
     numbers = {row.number for row in practice.store.fse_list()}
