@@ -116,6 +116,8 @@ def _new(options: argparse.Namespace) -> None:
         raise RefusedError(f"{output} exists already; choose another name, or add --force to overwrite it")
     if not output.parent.is_dir():
         raise RefusedError(f"the directory {output.parent} does not exist; make it first")
+    if options.compatible and options.kind != "cps":
+        raise RefusedError("--compatible concerns the signature key of a CPS; leave it out for a Vitale")
     profile = _profile(options.kind, options.profile)
     now = datetime.now(UTC)
     issuer = _issuer(options.authority or default_authority(), now)

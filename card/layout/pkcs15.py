@@ -301,26 +301,57 @@ class KeyEntry:
 
 
 class PrKdf(FileCodec):
-    """PrKDF (7002): the value is a sequence of (label, key identifier, key reference) when read."""
+    """PrKDF (7002): the private keys of the application."""
 
     NAME = "CPS PrKDF"
-    EXAMPLES = ()  # a value read holds less than an entry written: see the golden card in tests/vectors
+    EXAMPLES = (
+        (
+            (
+                KeyEntry(
+                    "CPS_PRIV_AUT",
+                    bytes.fromhex("E828BD080F8025000001FF001002"),
+                    0x82,
+                    (0, 1),
+                    (rule(PSO_DECRYPT, PIN_ID), rule(INT_AUTH, PIN_ID)),
+                    (USE_DECRYPT, USE_SIGN),
+                    (6, 3, 4),
+                ),
+            ),
+            bytes.fromhex(
+                "3061302A0C0C4350535F505249565F415554030206C0040101"
+                "3013300703020001040101300803030600400401013027040E"
+                "E828BD080F8025000001FF001002"
+                "03020560030204B002020082A109020106020103020104"
+                "A10A30083002040002020800"
+            ),
+        ),
+    )
 
     @classmethod
     def encode(cls, value: Iterable[KeyEntry]) -> bytes:
-        """Key entries to bytes."""
+        """Entries to bytes."""
         return b"".join(entry.to_bytes() for entry in value)
 
     @classmethod
-    def decode(cls, data: bytes) -> tuple[tuple[str, bytes, int], ...]:
-        """Bytes to (label, identifier, reference)."""
+    def decode(cls, data: bytes) -> tuple[KeyEntry, ...]:
+        """Bytes to entries."""
         return tuple(cls._entry(body) for body in objects(data, "PrKDF", 0x30))
 
     @staticmethod
-    def _entry(body: bytes) -> tuple[str, bytes, int]:
+    def _entry(body: bytes) -> KeyEntry:
         common, attributes = _two(body, "PrKDF")
-        reference = int.from_bytes(value_of(attributes, 0x02, "PrKDF"), "big")
-        return _label(common, "PrKDF"), value_of(attributes, 0x04, "PrKDF"), reference
+        rules = walk(value_of(common, 0x30, "PrKDF"), "PrKDF")
+        found = [item for item in walk(attributes, "PrKDF") if item.tag == 0xA1]
+        algorithms = walk(found[0].value, "PrKDF") if found else ()
+        return KeyEntry(
+            _label(common, "PrKDF"),
+            value_of(attributes, 0x04, "PrKDF"),
+            int.from_bytes(value_of(attributes, 0x02, "PrKDF"), "big"),
+            _set_bits(value_of(common, 0x03, "PrKDF")),
+            tuple(item.to_bytes() for item in rules),
+            _set_bits(value_of(attributes, 0x03, "PrKDF")),
+            tuple(int.from_bytes(item.value, "big") for item in algorithms),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +464,11 @@ def _two(body: bytes, file: str) -> tuple[bytes, bytes]:
     if len(parts) < 2:
         raise LayoutError(f"file {file} holds an object without its attributes")
     return parts[0], parts[1]
+
+
+def _set_bits(value: bytes) -> tuple[int, ...]:
+    """The numbers of the bits set in the content of a BIT STRING."""
+    return tuple(at for at in range(8 * len(value[1:])) if value[1 + at // 8] & (0x80 >> at % 8))
 
 
 def _label(common: bytes, file: str) -> str:
