@@ -17,8 +17,10 @@ from card.applets.cps import cps_card
 from card.applets.vitale import vitale_card
 from card.inspection import read_memory
 from card.kernel.blueprint import CardSpec, image_items
+from card.kernel.errors import ImageError
 from card.kernel.filesystem import DfSpec, EfSpec
 from card.kernel.memory import Memory
+from card.kernel.storage import FileStorage
 from card.layout import cps, vitale
 from card.layout.tree import Df, Ef
 from card.profile import CpsProfile, InsuredProfile, Profile
@@ -31,7 +33,16 @@ if TYPE_CHECKING:
     from card.kernel.os import CardOS
     from card.kernel.storage import Storage
 
-__all__ = ["ProfileError", "list_profiles", "load_profile", "open_card", "personalise", "read_image"]
+__all__ = [  # all that a bench needs to make a card and open it
+    "FileStorage",
+    "ImageError",
+    "ProfileError",
+    "list_profiles",
+    "load_profile",
+    "open_card",
+    "personalise",
+    "read_image",
+]
 
 _DF_ACL = bytes.fromhex("7AFFFFFFFF45")  # nothing but deletion of children by the issuer
 PIN, PUK = b"1234", b"12345678"  # the defaults of the public ANS test program
@@ -68,7 +79,7 @@ def personalise(
 
 
 def open_card(storage: Storage, rng: Callable[[int], bytes] = os.urandom) -> CardOS:
-    """The card in `storage`; raises card.kernel.errors.ImageError when the image is not sound."""
+    """The card in `storage`; raises ImageError when the image is not sound."""
     return assemble(Memory(storage), rng)
 
 

@@ -21,6 +21,7 @@ from card.layout.cps_data import (
     ProfessionalInfoFile,
     SituationFile,
 )
+from card.layout.der import oid
 from card.layout.identifiers import luhn_digit, passes_luhn
 from card.layout.pkcs15 import ConstantFile
 from card.layout.reading import value_of
@@ -141,7 +142,7 @@ class EfAtr(ConstantFile):
             tlv.encode(0x47, bytes.fromhex("940180")),  # capabilities: chaining, extended lengths
             tlv.encode(0x4F, AID_MF),
             tlv.encode(0xE0, *(tlv.encode(0x02, size.to_bytes(2, "big")) for size in (260, 260, 256, 256))),
-            tlv.encode(0x78, pkcs15.oid("1.3.162.15480.2")),
+            tlv.encode(0x78, oid("1.3.162.15480.2")),
             tlv.encode(0x82, bytes.fromhex("9000")),
         )
     )

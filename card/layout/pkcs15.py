@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from card.iso7816 import tlv
+from card.layout.der import NULL, bits, integer, octets, oid, sequence, utf8
 from card.layout.reading import objects, value_of, walk
 from card.layout.tree import FileCodec, LayoutError
 
@@ -31,48 +32,6 @@ _NO_FLAGS = bytes.fromhex("030108")
 _NO_FLAGS_CERTIFICATE = bytes.fromhex("03020800")
 
 
-def sequence(*parts: bytes) -> bytes:
-    """SEQUENCE."""
-    return tlv.encode(0x30, *parts)
-
-
-def utf8(text: str) -> bytes:
-    """UTF8String."""
-    return tlv.encode(0x0C, text.encode("utf-8"))
-
-
-def octets(data: bytes) -> bytes:
-    """OCTET STRING."""
-    return tlv.encode(0x04, data)
-
-
-def integer(value: int) -> bytes:
-    """INTEGER, not negative."""
-    return tlv.encode(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
-
-
-def bits(*numbers: int) -> bytes:
-    """BIT STRING with the named bits set, without trailing zero bits (X.690, 11.2.2)."""
-    size = max(numbers) // 8 + 1
-    value = sum(1 << (8 * size - 1 - number) for number in numbers)
-    return tlv.encode(0x03, bytes((8 * size - 1 - max(numbers),)), value.to_bytes(size, "big"))
-
-
-def oid(dotted: str) -> bytes:
-    """OBJECT IDENTIFIER."""
-    first, second, *rest = (int(part) for part in dotted.split("."))
-    out = bytearray((40 * first + second,))
-    for part in rest:
-        groups = [part & 0x7F]
-        while part := part >> 7:
-            groups.append(part & 0x7F | 0x80)
-        out += bytes(reversed(groups))
-    return tlv.encode(0x06, bytes(out))
-
-
-_NULL = b"\x05\x00"
-
-
 def path(*fids: int) -> bytes:
     """Path: the file identifiers, relative to the application when they do not begin with 3F00."""
     return sequence(octets(b"".join(fid.to_bytes(2, "big") for fid in fids)))
@@ -81,7 +40,7 @@ def path(*fids: int) -> bytes:
 def rule(bit: int | Sequence[int], condition: bytes = b"") -> bytes:
     """AccessControlRule: mode bits, and the identifier of the PIN (always when empty)."""
     modes = (bit,) if isinstance(bit, int) else tuple(bit)
-    return sequence(bits(*modes), octets(condition) if condition else _NULL)
+    return sequence(bits(*modes), octets(condition) if condition else NULL)
 
 
 # Access mode bits (ISO/IEC 7816-15, 8.2.4).
@@ -131,7 +90,7 @@ def algorithm_info(reference: int, mechanism: int, operation: int, identifier: s
     return sequence(
         integer(reference),
         integer(mechanism),
-        _NULL,
+        NULL,
         bits(operation),
         oid(identifier),
         integer(card_ref),
