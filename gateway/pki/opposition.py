@@ -187,8 +187,11 @@ def encode_base(number: int, issued: datetime, entries: list[Opposition]) -> byt
 def encode_update(
     current: OppositionList, issued: datetime, added: list[Opposition], removed: list[str]
 ) -> bytes:
-    """The update that leads from `current` to the next number, as its publisher writes it."""
-    gone = [bytes.fromhex(serial) + bytes(3) + REMOVED for serial in removed]
+    """The update that leads from `current` to the next number, as its publisher writes it.
+
+    A card to remove that is not listed is left out.
+    """
+    gone = [bytes.fromhex(one) + bytes(3) + REMOVED for one in removed if current.lookup(one) is not None]
     changes = b"".join(sorted([*(entry.encode() for entry in added), *gone]))
     moment = issued.astimezone(UTC).replace(microsecond=0)
     after = _digest(current.number + 1, moment, _merge(current._entries, changes))
@@ -257,9 +260,11 @@ def _merge(entries: bytes, changes: bytes) -> bytes:
         change = changes[at : at + ENTRY_SIZE]
         place = _position(entries, change[:SERIAL_SIZE])
         pieces.append(entries[done:place])
+        is_there = entries[place : place + SERIAL_SIZE] == change[:SERIAL_SIZE]
         if not change.endswith(REMOVED):
             pieces.append(change)
-        is_there = entries[place : place + SERIAL_SIZE] == change[:SERIAL_SIZE]
+        elif not is_there or any(change[SERIAL_SIZE:-1]):
+            raise TrustError("the opposition update removes a card that is not listed: fetch it again")
         done = place + ENTRY_SIZE if is_there else place
     return b"".join([*pieces, entries[done:]])
 

@@ -19,26 +19,26 @@ from gateway.errors import InputError, TrustError
 from gateway.exchange.message import unpack
 from gateway.pki import Certificate, Purpose, der
 from tools.pki import evil_envelope as evil
-from tools.pki.bench import CONTENT, Bench
 from tools.pki.evil_envelope import Envelope, Recipient
+from tools.pki.workbench import CONTENT, Workbench
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench.make(tmp_path_factory.mktemp("e"))
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return Workbench.make(tmp_path_factory.mktemp("e"))
 
 
 @pytest.fixture(scope="module")
-def mine(bench: Bench) -> bytes:
+def mine(bench: Workbench) -> bytes:
     return bench.receiver.decryption.certificate
 
 
 @pytest.fixture(scope="module")
-def stranger(bench: Bench) -> bytes:
+def stranger(bench: Workbench) -> bytes:
     return bench.authority.practice_keys("etranger").decryption.certificate
 
 
-def refuses(bench: Bench, attack: Envelope | bytes, policy: Policy = MODERN) -> str:
+def refuses(bench: Workbench, attack: Envelope | bytes, policy: Policy = MODERN) -> str:
     """One text for every refusal; the twin is opened. Gives the local reason."""
     make = evil.modern if policy is MODERN else evil.sesam
     twin = make(bench.receiver.decryption.certificate).render()
@@ -51,7 +51,7 @@ def refuses(bench: Bench, attack: Envelope | bytes, policy: Policy = MODERN) -> 
     return refused.value.reason
 
 
-def verdict(bench: Bench, encoded: bytes) -> str:
+def verdict(bench: Workbench, encoded: bytes) -> str:
     """What the peer of `sesam` sees of decryption and signature together: one step, one failure."""
     try:
         content = decrypt(encoded, bench.receiver.decryption, SESAM)
@@ -61,19 +61,19 @@ def verdict(bench: Bench, encoded: bytes) -> str:
     return "accepted"
 
 
-def test_e01_cbc_in_modern(bench: Bench, mine: bytes) -> None:
+def test_e01_cbc_in_modern(bench: Workbench, mine: bytes) -> None:
     """E1: EnvelopedData with CBC is outside `modern`, even when the key is wrapped with OAEP."""
     attack = evil.sesam(mine)
     refuses(bench, attack)
     refuses(bench, replace(attack, recipients=(evil.oaep_recipient(mine, evil.KEY[:16]),)))
 
 
-def test_e01_gcm_in_sesam(bench: Bench, mine: bytes) -> None:
+def test_e01_gcm_in_sesam(bench: Workbench, mine: bytes) -> None:
     """E1, the other way: profiles are never mixed for one receiver."""
     refuses(bench, evil.modern(mine), SESAM)
 
 
-def test_e02_gcm_rewritten_to_cbc(bench: Bench, mine: bytes) -> None:
+def test_e02_gcm_rewritten_to_cbc(bench: Workbench, mine: bytes) -> None:
     """E2 (RFC 9709): the same wrapped key, the content type and cipher rewritten to CBC."""
     real = evil.modern(mine)
     sealed = real.sealed[: len(real.sealed) // 16 * 16]
@@ -85,12 +85,12 @@ def test_e02_gcm_rewritten_to_cbc(bench: Bench, mine: bytes) -> None:
     refuses(bench, replace(real, algorithm=evil.cbc_algorithm()))
 
 
-def test_e03_pkcs1_in_modern(bench: Bench, mine: bytes) -> None:
+def test_e03_pkcs1_in_modern(bench: Workbench, mine: bytes) -> None:
     """E3: PKCS#1 v1.5 key transport is outside `modern`."""
     refuses(bench, replace(evil.modern(mine), recipients=(evil.pkcs1_recipient(mine, evil.KEY),)))
 
 
-def test_e04_second_recipient(bench: Bench, mine: bytes, stranger: bytes) -> None:
+def test_e04_second_recipient(bench: Workbench, mine: bytes, stranger: bytes) -> None:
     """E4: ours is the second recipient: this house writes and reads exactly one."""
     both = (evil.oaep_recipient(stranger), evil.oaep_recipient(mine))
     refuses(bench, replace(evil.modern(mine), recipients=both))
@@ -98,7 +98,7 @@ def test_e04_second_recipient(bench: Bench, mine: bytes, stranger: bytes) -> Non
 
 
 @pytest.mark.parametrize("policy", [MODERN, SESAM], ids=lambda policy: policy.name)
-def test_e05_two_recipients_for_us(bench: Bench, mine: bytes, policy: Policy) -> None:
+def test_e05_two_recipients_for_us(bench: Workbench, mine: bytes, policy: Policy) -> None:
     """E5 (CVE-2019-1563): several wrapped keys for one reader make an oracle."""
     if policy is MODERN:
         one, two = evil.oaep_recipient(mine), evil.oaep_recipient(mine)
@@ -108,7 +108,7 @@ def test_e05_two_recipients_for_us(bench: Bench, mine: bytes, policy: Policy) ->
         refuses(bench, replace(evil.sesam(mine), recipients=(one, two)), policy)
 
 
-def test_e06_unknown_recipient(bench: Bench, mine: bytes, stranger: bytes) -> None:
+def test_e06_unknown_recipient(bench: Workbench, mine: bytes, stranger: bytes) -> None:
     """E6: made for somebody else, under our name or theirs; also no recipient at all."""
     refuses(bench, evil.modern(stranger))
     ours = Certificate.parse(mine).issuer_and_serial
@@ -129,7 +129,7 @@ def test_e06_unknown_recipient(bench: Bench, mine: bytes, stranger: bytes) -> No
     ],
     ids=["rc2", "rc4", "des", "aes256-cbc", "3des"],
 )
-def test_e07_other_ciphers(bench: Bench, mine: bytes, dotted: str) -> None:
+def test_e07_other_ciphers(bench: Workbench, mine: bytes, dotted: str) -> None:
     """E7: RC2, RC4, DES, AES-256-CBC are outside both profiles; 3DES is only read, in `sesam`."""
     algorithm = evil.cbc_algorithm(der.oid(dotted))
     refuses(bench, replace(evil.modern(mine), algorithm=algorithm))
@@ -138,7 +138,7 @@ def test_e07_other_ciphers(bench: Bench, mine: bytes, dotted: str) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 4, 8, 12, 15, 17])
-def test_e08_short_tags(bench: Bench, mine: bytes, size: int) -> None:
+def test_e08_short_tags(bench: Workbench, mine: bytes, size: int) -> None:
     """E8: a shortened tag, with or without saying so (RFC 5084 would allow 12 and more)."""
     real = evil.modern(mine)
     tag = (real.tail[2:] + b"\x00")[:size]
@@ -149,7 +149,7 @@ def test_e08_short_tags(bench: Bench, mine: bytes, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 8, 11, 13, 16, 64])
-def test_e09_odd_nonces(bench: Bench, mine: bytes, size: int) -> None:
+def test_e09_odd_nonces(bench: Workbench, mine: bytes, size: int) -> None:
     """E9: a nonce that is not of 12 octets, honestly used where the library can."""
     real, nonce = evil.modern(mine), bytes(range(size))
     if size >= 8:
@@ -158,7 +158,7 @@ def test_e09_odd_nonces(bench: Bench, mine: bytes, size: int) -> None:
     refuses(bench, replace(real, algorithm=evil.gcm_algorithm(nonce)))
 
 
-def test_e10_authenticated_attributes(bench: Bench, mine: bytes) -> None:
+def test_e10_authenticated_attributes(bench: Workbench, mine: bytes) -> None:
     """E10: authAttrs that were covered by the tag are removed, or were never there and are added."""
     attributes = der.wrap(der.SEQUENCE, oids.CONTENT_TYPE, der.wrap(der.SET, oids.DATA))
     covered = evil.modern(mine, associated=der.wrap(der.SET, attributes))
@@ -170,7 +170,7 @@ def test_e10_authenticated_attributes(bench: Bench, mine: bytes) -> None:
     refuses(bench, replace(evil.modern(mine), tail=unauthenticated))
 
 
-def test_e11_flipped_bits_in_modern(bench: Bench, mine: bytes) -> None:
+def test_e11_flipped_bits_in_modern(bench: Workbench, mine: bytes) -> None:
     """E11: any flipped bit of key, nonce, content or tag."""
     real = evil.modern(mine).render()
     start = real.index(oids.RSA_OAEP)
@@ -178,7 +178,7 @@ def test_e11_flipped_bits_in_modern(bench: Bench, mine: bytes) -> None:
         refuses(bench, real[:at] + bytes((real[at] ^ 0x40,)) + real[at + 1 :])
 
 
-def test_e11_flipped_bits_in_sesam(bench: Bench, mine: bytes) -> None:
+def test_e11_flipped_bits_in_sesam(bench: Workbench, mine: bytes) -> None:
     """E11 in `sesam`: the envelope cannot see a flip, the signature inside does; one answer for all."""
     inner = signed.sign(CONTENT, bench.cps, bench.now)
     real = evil.sesam(mine, inner).render()
@@ -190,7 +190,7 @@ def test_e11_flipped_bits_in_sesam(bench: Bench, mine: bytes) -> None:
     assert answers == {f"refused: {SENTENCE}"}
 
 
-def test_e12_efail_splice(bench: Bench, mine: bytes) -> None:
+def test_e12_efail_splice(bench: Workbench, mine: bytes) -> None:
     """E12 (EFAIL 2018): known plaintext lets an attacker write blocks of their own into CBC."""
     inner = signed.sign(CONTENT, bench.cps, bench.now)
     real = evil.sesam(mine, inner)
@@ -205,7 +205,7 @@ def test_e12_efail_splice(bench: Bench, mine: bytes) -> None:
     refuses(bench, replace(modern, sealed=gadget + modern.sealed))
 
 
-def test_e13_other_oaep(bench: Bench, mine: bytes) -> None:
+def test_e13_other_oaep(bench: Workbench, mine: bytes) -> None:
     """E13: OAEP with SHA-1, with a label, with another mask; honestly used, with or without saying so."""
     key, name = Certificate.parse(mine).public_key, Certificate.parse(mine).issuer_and_serial
     sha1, sha256 = hashes.SHA1(), hashes.SHA256()
@@ -219,7 +219,7 @@ def test_e13_other_oaep(bench: Bench, mine: bytes) -> None:
 
 
 @pytest.mark.parametrize("policy", [MODERN, SESAM], ids=lambda policy: policy.name)
-def test_e14_empty(bench: Bench, mine: bytes, policy: Policy) -> None:
+def test_e14_empty(bench: Workbench, mine: bytes, policy: Policy) -> None:
     """E14: no message, no content, an empty content: refused when reading, not written either."""
     make = evil.modern if policy is MODERN else evil.sesam
     refuses(bench, b"", policy)
@@ -230,7 +230,7 @@ def test_e14_empty(bench: Bench, mine: bytes, policy: Policy) -> None:
         encrypt(b"", mine, policy, os.urandom)
 
 
-def test_e15_length_bomb(bench: Bench, mine: bytes) -> None:
+def test_e15_length_bomb(bench: Workbench, mine: bytes) -> None:
     """E15: lengths that claim gigabytes, and a message larger than the limit."""
     refuses(bench, b"\x30\x84\xff\xff\xff\xff" + evil.modern(mine).render()[4:])
     refuses(bench, b"\x30\x88" + b"\xff" * 8)
@@ -239,7 +239,7 @@ def test_e15_length_bomb(bench: Bench, mine: bytes) -> None:
     assert refuses(bench, bytes(9 * 1024 * 1024)) == "envelope: larger than the limit"
 
 
-def test_e16_compression_bomb(bench: Bench, mine: bytes) -> None:
+def test_e16_compression_bomb(bench: Workbench, mine: bytes) -> None:
     """E16: 64 MiB in 64 KiB of gzip are not unpacked; CompressedData is no content type of the profiles."""
     small, bomb = gzip.compress(b"TEST"), gzip.compress(bytes(64 * 1024 * 1024), 9)
     assert (
@@ -253,7 +253,7 @@ def test_e16_compression_bomb(bench: Bench, mine: bytes) -> None:
     refuses(bench, replace(evil.modern(mine), content_type=compressed))
 
 
-def test_pieces_are_whole(bench: Bench, mine: bytes) -> None:
+def test_pieces_are_whole(bench: Workbench, mine: bytes) -> None:
     """BER forms, versions and sizes that differ from the profile in one place each."""
     for version in (b"\x02\x01\x02", b"\x02\x01\x03"):
         refuses(bench, replace(evil.modern(mine), version=version))
@@ -264,7 +264,7 @@ def test_pieces_are_whole(bench: Bench, mine: bytes) -> None:
     refuses(bench, evil.modern(mine).render() + b"\x00")
 
 
-def test_unwrapping_failure_looks_like_any_other(bench: Bench, mine: bytes) -> None:
+def test_unwrapping_failure_looks_like_any_other(bench: Workbench, mine: bytes) -> None:
     """RFC 3218: a key that does not unwrap gives the refusal of a damaged content, at the same place."""
     real = evil.sesam(mine)
     key = Certificate.parse(mine).public_key

@@ -11,13 +11,13 @@ from gateway.cms import signed
 from gateway.cms.refusal import SENTENCE, Refused
 from gateway.errors import TrustError
 from gateway.pki import Purpose, Trust
-from tools.pki.bench import CONTENT, OTHER_HOLDER, Bench
 from tools.pki.broken import HOLDER, Breaker, Case
+from tools.pki.workbench import CONTENT, OTHER_HOLDER, Workbench
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench.make(tmp_path_factory.mktemp("i"))
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return Workbench.make(tmp_path_factory.mktemp("i"))
 
 
 def accepts(case: Case, signed_at: datetime | None = None) -> None:
@@ -26,7 +26,7 @@ def accepts(case: Case, signed_at: datetime | None = None) -> None:
     assert (who.certificate.der, who.certificate.national_id) == (case.certificate, HOLDER)
 
 
-def refuses(bench: Bench, name: str) -> None:
+def refuses(bench: Workbench, name: str) -> None:
     """The certificate is refused in clear words, and a message signed with it in the one sentence."""
     broken = bench.broken(name)
     accepts(broken.twin)
@@ -39,7 +39,7 @@ def refuses(bench: Bench, name: str) -> None:
     assert broken.sentence in refused.value.reason
 
 
-def test_i01_another_practitioner(bench: Bench) -> None:
+def test_i01_another_practitioner(bench: Workbench) -> None:
     """I1: a valid CPS of somebody else is reported as that somebody: the caller compares with the FSE."""
     for signer, holder in ((bench.cps, HOLDER), (bench.other, OTHER_HOLDER)):
         encoded = signed.sign(CONTENT, signer, bench.now)
@@ -47,7 +47,7 @@ def test_i01_another_practitioner(bench: Bench) -> None:
         assert who.certificate.national_id == holder
 
 
-def test_i02_authentication_certificate(bench: Bench) -> None:
+def test_i02_authentication_certificate(bench: Workbench) -> None:
     """I2: the same practitioner's authentication certificate must not sign (and the reverse)."""
     refuses(bench, "wrong-usage")
     case = Breaker(bench.authority, bench.now, bench.key).valid()
@@ -55,12 +55,12 @@ def test_i02_authentication_certificate(bench: Bench) -> None:
         replace(case, purpose=Purpose.CPS_AUTHENTICATION).validate()
 
 
-def test_i03_encryption_certificate(bench: Bench) -> None:
+def test_i03_encryption_certificate(bench: Workbench) -> None:
     """I3: a certificate made for encryption must not sign."""
     refuses(bench, "encryption-usage")
 
 
-def test_i04_receiver_certificate(bench: Bench) -> None:
+def test_i04_receiver_certificate(bench: Workbench) -> None:
     """I4: the receiver's own signature certificate is not a practitioner's, nor the reverse."""
     refuses(bench, "receiver-certificate")
     receiver = bench.receiver.signer.certificate
@@ -69,7 +69,7 @@ def test_i04_receiver_certificate(bench: Bench) -> None:
         bench.trust.validate(bench.cps.certificate, bench.now, Purpose.RECEIVER_SIGNATURE)
 
 
-def test_i04_authority_out_of_scope(bench: Bench) -> None:
+def test_i04_authority_out_of_scope(bench: Workbench) -> None:
     """I4: an authority that may only vouch for receivers issues a perfect CPS certificate: refused."""
     breaker = Breaker(bench.authority, bench.now, bench.key)
     good, evil = breaker.leaf(), breaker.leaf(authority=bench.authority.facturation)
@@ -78,47 +78,47 @@ def test_i04_authority_out_of_scope(bench: Bench) -> None:
         bench.trust.validate(evil, bench.now, Purpose.CPS_SIGNATURE)
 
 
-def test_i05_test_root_in_production(bench: Bench) -> None:
+def test_i05_test_root_in_production(bench: Workbench) -> None:
     """I5: a whole other authority with the same names is unknown to this store."""
     refuses(bench, "other-authority")
 
 
-def test_i06_expired(bench: Bench) -> None:
+def test_i06_expired(bench: Workbench) -> None:
     """I6: the certificate has expired at the moment asked about."""
     refuses(bench, "expired")
 
 
-def test_i07_not_yet_valid(bench: Bench) -> None:
+def test_i07_not_yet_valid(bench: Workbench) -> None:
     """I7: the certificate is not valid yet."""
     refuses(bench, "not-yet-valid")
 
 
-def test_i08_revoked(bench: Bench) -> None:
+def test_i08_revoked(bench: Workbench) -> None:
     """I8: the certificate is on its authority's list."""
     refuses(bench, "revoked")
 
 
-def test_i08_revoked_authority(bench: Bench) -> None:
+def test_i08_revoked_authority(bench: Workbench) -> None:
     """I8: the authority itself is on the root's list."""
     refuses(bench, "revoked-authority")
 
 
-def test_i09_stale_list(bench: Bench) -> None:
+def test_i09_stale_list(bench: Workbench) -> None:
     """I9: a revocation list past its next update says nothing any more."""
     refuses(bench, "stale-crl")
 
 
-def test_i10_list_by_another_authority(bench: Bench) -> None:
+def test_i10_list_by_another_authority(bench: Workbench) -> None:
     """I10: the right name on the list, another key under it."""
     refuses(bench, "crl-by-other-ca")
 
 
-def test_i11_missing_list(bench: Bench) -> None:
+def test_i11_missing_list(bench: Workbench) -> None:
     """I11: no list at all is not "nobody revoked"."""
     refuses(bench, "missing-crl")
 
 
-def test_i12_list_from_the_future(bench: Bench) -> None:
+def test_i12_list_from_the_future(bench: Workbench) -> None:
     """I12: a list that has not appeared yet does not count; beside a present one it does no harm."""
     refuses(bench, "future-crl")
     broken = bench.broken("future-crl")
@@ -126,18 +126,18 @@ def test_i12_list_from_the_future(bench: Bench) -> None:
     accepts(both)
 
 
-def test_i13_self_signed_twins(bench: Bench) -> None:
+def test_i13_self_signed_twins(bench: Workbench) -> None:
     """I13: the names of our authorities on certificates signed by themselves."""
     refuses(bench, "self-signed-twin")
     refuses(bench, "root-twin")
 
 
-def test_i14_intermediate_without_ca(bench: Bench) -> None:
+def test_i14_intermediate_without_ca(bench: Workbench) -> None:
     """I14: an issuer whose certificate does not say CA:TRUE."""
     refuses(bench, "intermediate-without-CA")
 
 
-def test_i14_practitioner_as_authority(bench: Bench) -> None:
+def test_i14_practitioner_as_authority(bench: Workbench) -> None:
     """I14: a practitioner's own good certificate used to issue another one (CVE-2021-3450 family)."""
     breaker = Breaker(bench.authority, bench.now, bench.key)
     case = breaker.valid()
@@ -159,28 +159,28 @@ def _x509(der: bytes):
     return x509.load_der_x509_certificate(der)
 
 
-def test_i15_path_too_long(bench: Bench) -> None:
+def test_i15_path_too_long(bench: Workbench) -> None:
     """I15: one authority more than the path length allows."""
     refuses(bench, "path-too-long")
 
 
-def test_i16_unknown_critical_extension(bench: Bench) -> None:
+def test_i16_unknown_critical_extension(bench: Workbench) -> None:
     """I16: an extension that must be understood and is not, in the leaf or in the authority."""
     refuses(bench, "unknown-critical")
     refuses(bench, "unknown-critical-authority")
 
 
-def test_i17_name_constraints(bench: Bench) -> None:
+def test_i17_name_constraints(bench: Workbench) -> None:
     """I17: name constraints are not processed here, so their presence refuses."""
     refuses(bench, "name-constraints")
 
 
-def test_i18_key_usage_missing(bench: Bench) -> None:
+def test_i18_key_usage_missing(bench: Workbench) -> None:
     """I18: no keyUsage is not "any usage"."""
     refuses(bench, "missing-key-usage")
 
 
-def test_i19_expired_intermediate_with_another_path(bench: Bench) -> None:
+def test_i19_expired_intermediate_with_another_path(bench: Workbench) -> None:
     """I19, the one that must be ACCEPTED: an expired intermediate beside a good one of the same name."""
     refuses(bench, "intermediate-expired")
     broken = bench.broken("intermediate-expired")
@@ -192,7 +192,7 @@ def test_i19_expired_intermediate_with_another_path(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "distance", [timedelta(minutes=6), timedelta(days=365), -timedelta(days=91)], ids=["soon", "later", "old"]
 )
-def test_i20_signing_time_far_off(bench: Bench, distance: timedelta) -> None:
+def test_i20_signing_time_far_off(bench: Workbench, distance: timedelta) -> None:
     """I20: a signing time in the future, or older than the 90 days that doubles are kept."""
     breaker = Breaker(bench.authority, bench.now, bench.key)
     certificate = breaker.leaf(start=timedelta(days=-200), end=timedelta(days=800))
@@ -206,7 +206,7 @@ def test_i20_signing_time_far_off(bench: Bench, distance: timedelta) -> None:
     assert "far from the present" in refused.value.reason
 
 
-def test_i20_signed_before_the_certificate(bench: Bench) -> None:
+def test_i20_signed_before_the_certificate(bench: Workbench) -> None:
     """I20: a signing time before the certificate was valid."""
     case = Breaker(bench.authority, bench.now, bench.key).valid()
     accepts(case, case.when - timedelta(hours=23))
@@ -216,7 +216,7 @@ def test_i20_signed_before_the_certificate(bench: Bench) -> None:
     assert "outside the validity" in refused.value.reason
 
 
-def test_remembered_answers_expire(bench: Bench) -> None:
+def test_remembered_answers_expire(bench: Workbench) -> None:
     """A remembered "good" ends with the list it rests on, and with a newer list that revokes."""
     breaker = Breaker(bench.authority, bench.now, bench.key)
     case = breaker.valid()

@@ -12,20 +12,20 @@ from gateway.cms import reading
 from gateway.cms.enveloped import DecryptionKey, Refused, decrypt, encrypt
 from gateway.cms.policy import MODERN, SESAM, Policy
 from gateway.pki import Certificate
-from tools.pki.bench import CONTENT, Bench
+from tools.pki.workbench import CONTENT, Workbench
 
 BOTH = pytest.mark.parametrize("policy", [MODERN, SESAM], ids=lambda policy: policy.name)
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench.make(tmp_path_factory.mktemp("enveloped"))
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return Workbench.make(tmp_path_factory.mktemp("enveloped"))
 
 
 @BOTH
 @given(content=st.binary(min_size=1, max_size=1000), seed=st.integers(0, 2**32))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_content_comes_back(bench: Bench, policy: Policy, content: bytes, seed: int) -> None:
+def test_any_content_comes_back(bench: Workbench, policy: Policy, content: bytes, seed: int) -> None:
     """What is sealed is opened, in both profiles."""
     key = bench.receiver.decryption
     message = encrypt(content, key.certificate, policy, random.Random(seed).randbytes)
@@ -33,7 +33,7 @@ def test_any_content_comes_back(bench: Bench, policy: Policy, content: bytes, se
 
 
 @BOTH
-def test_the_slow_reader_reads_the_same(bench: Bench, policy: Policy) -> None:
+def test_the_slow_reader_reads_the_same(bench: Workbench, policy: Policy) -> None:
     """Recipient, algorithms and sizes as asn1crypto reads them."""
     key = bench.receiver.decryption
     read = reading.read_envelope(encrypt(CONTENT, key.certificate, policy, random.Random(1).randbytes))
@@ -54,7 +54,7 @@ def test_the_slow_reader_reads_the_same(bench: Bench, policy: Policy) -> None:
 
 
 @BOTH
-def test_fresh_keys_for_every_message(bench: Bench, policy: Policy) -> None:
+def test_fresh_keys_for_every_message(bench: Workbench, policy: Policy) -> None:
     """The same content twice shares neither key, nonce nor ciphertext: chance is asked each time."""
     sizes: list[int] = []
     source = random.Random(2)
@@ -70,7 +70,7 @@ def test_fresh_keys_for_every_message(bench: Bench, policy: Policy) -> None:
 
 
 @BOTH
-def test_only_the_recipient_opens(bench: Bench, policy: Policy) -> None:
+def test_only_the_recipient_opens(bench: Workbench, policy: Policy) -> None:
     """Another key refuses, also when it claims the recipient's certificate."""
     key, practice = bench.receiver.decryption, bench.authority.practice_keys("cabinet").decryption
     message = encrypt(CONTENT, key.certificate, policy, random.Random(3).randbytes)
@@ -85,7 +85,7 @@ def test_only_the_recipient_opens(bench: Bench, policy: Policy) -> None:
     assert opened != CONTENT
 
 
-def test_profiles_do_not_mix(bench: Bench) -> None:
+def test_profiles_do_not_mix(bench: Workbench) -> None:
     """A message of one profile is refused in the other, by the key that would open it."""
     key = bench.receiver.decryption
     for one, other in ((MODERN, SESAM), (SESAM, MODERN)):
@@ -95,7 +95,7 @@ def test_profiles_do_not_mix(bench: Bench) -> None:
             decrypt(message, key, other)
 
 
-def test_keys_show_nothing(bench: Bench) -> None:
+def test_keys_show_nothing(bench: Workbench) -> None:
     """Neither private key nor certificate is in the repr."""
     assert repr(bench.receiver.decryption) == "DecryptionKey()"
 
@@ -103,7 +103,7 @@ def test_keys_show_nothing(bench: Bench) -> None:
 @BOTH
 @given(data=st.binary(max_size=200))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes_are_refused(bench: Bench, policy: Policy, data: bytes) -> None:
+def test_any_bytes_are_refused(bench: Workbench, policy: Policy, data: bytes) -> None:
     """No byte string makes the reader raise anything but Refused (A10)."""
     with pytest.raises(Refused):
         decrypt(data, bench.receiver.decryption, policy)

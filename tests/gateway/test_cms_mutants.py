@@ -12,14 +12,14 @@ from gateway.cms import enveloped, reading, signed
 from gateway.cms.policy import MODERN, SESAM, Policy
 from gateway.cms.refusal import SENTENCE, Refused
 from gateway.pki import Purpose, der
-from tools.pki.bench import CONTENT, Bench
+from tools.pki.workbench import CONTENT, Workbench
 
 SEED = 20261122
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench.make(tmp_path_factory.mktemp("mutants"))
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return Workbench.make(tmp_path_factory.mktemp("mutants"))
 
 
 def mutants(valid: bytes, count: int, seed: int = SEED) -> Iterator[bytes]:
@@ -92,7 +92,7 @@ def rearrange(valid: bytes, chance: random.Random) -> bytes:
     return edited
 
 
-def test_no_mutant_of_a_signed_message_is_accepted(bench: Bench) -> None:
+def test_no_mutant_of_a_signed_message_is_accepted(bench: Workbench) -> None:
     """A7: 24,000 mutants of a signed message with its chain: 0 accepted, whatever was changed."""
     chain = [bench.authority.issuer.cps.certificate.public_bytes(Encoding.DER)]
     valid = signed.sign(CONTENT, bench.cps, bench.now, chain)
@@ -109,7 +109,7 @@ def test_no_mutant_of_a_signed_message_is_accepted(bench: Bench) -> None:
     assert [mutant.hex() for mutant in accepted if not is_harmless(valid, mutant)] == []
 
 
-def verdict(bench: Bench, encoded: bytes) -> str:
+def verdict(bench: Workbench, encoded: bytes) -> str:
     try:
         who = signed.verify(encoded, bench.trust, bench.now, purpose=Purpose.CPS_SIGNATURE)
     except Refused as refused:
@@ -127,7 +127,7 @@ def is_harmless(valid: bytes, mutant: bytes) -> bool:
     )
 
 
-def test_what_the_fast_reader_accepts_the_slow_reader_reads(bench: Bench) -> None:
+def test_what_the_fast_reader_accepts_the_slow_reader_reads(bench: Workbench) -> None:
     """Differential: both readers agree on content, names, digests, time and signature."""
     for content in (b"x", CONTENT, bytes(70_000)):
         encoded = signed.sign(content, bench.cps, bench.now)
@@ -149,7 +149,7 @@ def test_what_the_fast_reader_accepts_the_slow_reader_reads(bench: Bench) -> Non
         )
 
 
-def test_the_slow_reader_refuses_in_one_way(bench: Bench) -> None:
+def test_the_slow_reader_refuses_in_one_way(bench: Workbench) -> None:
     """Whatever asn1crypto raises on 3,000 mutants comes out as Refused, and the valid message is read."""
     valid = signed.sign(CONTENT, bench.cps, bench.now)
     assert reading.read_signed(valid).content == CONTENT
@@ -163,7 +163,7 @@ def test_the_slow_reader_refuses_in_one_way(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("policy", [MODERN, SESAM], ids=lambda policy: policy.name)
-def test_every_damaged_envelope_gives_one_answer(bench: Bench, policy: Policy) -> None:
+def test_every_damaged_envelope_gives_one_answer(bench: Workbench, policy: Policy) -> None:
     """A9: 4,000 damaged envelopes: none opens to the content; 1 visible answer."""
     key = bench.receiver.decryption
     chance = random.Random(SEED)

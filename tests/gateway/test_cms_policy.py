@@ -19,7 +19,7 @@ from gateway.cms.refusal import Refused
 from gateway.errors import InputError
 from gateway.pki import Purpose, der
 from tools.pki import evil, evil_envelope
-from tools.pki.bench import Bench
+from tools.pki.workbench import Workbench
 
 DIGESTS = {**algos.DigestAlgorithmId._map}
 SIGNATURES = {**algos.SignedDigestAlgorithmId._map}
@@ -31,11 +31,11 @@ PARAMETERS = (b"", b"\x05\x00")
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench.make(tmp_path_factory.mktemp("policy"))
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return Workbench.make(tmp_path_factory.mktemp("policy"))
 
 
-def accepted_signed(bench: Bench, message: evil.Message) -> bool:
+def accepted_signed(bench: Workbench, message: evil.Message) -> bool:
     try:
         signed.verify(message.render(), bench.trust, bench.now, purpose=Purpose.CPS_SIGNATURE)
     except Refused:
@@ -43,7 +43,7 @@ def accepted_signed(bench: Bench, message: evil.Message) -> bool:
     return True
 
 
-def accepted_envelope(bench: Bench, envelope: evil_envelope.Envelope, policy: Policy) -> bool:
+def accepted_envelope(bench: Workbench, envelope: evil_envelope.Envelope, policy: Policy) -> bool:
     try:
         enveloped.decrypt(envelope.render(), bench.receiver.decryption, policy)
     except Refused:
@@ -51,7 +51,7 @@ def accepted_envelope(bench: Bench, envelope: evil_envelope.Envelope, policy: Po
     return True
 
 
-def test_digests_and_signatures(bench: Bench) -> None:
+def test_digests_and_signatures(bench: Workbench) -> None:
     """Of every OID known to asn1crypto, SHA-256 and the two names of RSA with it are read; no other."""
     good = evil.message(bench)
     digests, signatures = set(), set()
@@ -70,7 +70,7 @@ def test_digests_and_signatures(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("policy", [MODERN, SESAM], ids=lambda policy: policy.name)
-def test_ciphers_and_key_transports(bench: Bench, policy: Policy) -> None:
+def test_ciphers_and_key_transports(bench: Workbench, policy: Policy) -> None:
     """Of every OID known to asn1crypto, one cipher and one key transport (two ciphers to read in `sesam`)."""
     certificate = bench.receiver.decryption.certificate
     good = (evil_envelope.modern if policy is MODERN else evil_envelope.sesam)(certificate)

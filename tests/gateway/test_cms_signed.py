@@ -14,18 +14,18 @@ from gateway.cms.refusal import SENTENCE, Refused
 from gateway.cms.signed import SoftwareSigner, sign, verify
 from gateway.errors import TrustError
 from gateway.pki import Purpose
-from tools.pki.bench import CONTENT, Bench
 from tools.pki.broken import HOLDER
+from tools.pki.workbench import CONTENT, Workbench
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench.make(tmp_path_factory.mktemp("signed"))
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    return Workbench.make(tmp_path_factory.mktemp("signed"))
 
 
 @given(content=st.binary(min_size=0, max_size=2000))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_content_comes_back(bench: Bench, content: bytes) -> None:
+def test_any_content_comes_back(bench: Workbench, content: bytes) -> None:
     """Content, signer and time come back from what was signed; the same inputs give the same bytes (C1)."""
     encoded = sign(content, bench.cps, bench.now)
     who = verify(encoded, bench.trust, bench.now, purpose=Purpose.CPS_SIGNATURE)
@@ -35,14 +35,14 @@ def test_any_content_comes_back(bench: Bench, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 127, 128, 255, 256, 65_535, 65_536, 1_000_000])
-def test_sizes_around_length_octets(bench: Bench, size: int) -> None:
+def test_sizes_around_length_octets(bench: Workbench, size: int) -> None:
     """Contents whose lengths need 1 to 4 octets, read by both readers."""
     encoded = sign(bytes(size), bench.cps, bench.now)
     assert len(verify(encoded, bench.trust, bench.now, purpose=Purpose.CPS_SIGNATURE).content) == size
     assert len(reading.read_signed(encoded).content) == size
 
 
-def test_any_time_zone_is_the_same_moment(bench: Bench) -> None:
+def test_any_time_zone_is_the_same_moment(bench: Workbench) -> None:
     """Times are written in UTC whatever zone they come in."""
     paris = bench.now.astimezone(timezone(timedelta(hours=1)))
     assert sign(CONTENT, bench.cps, paris) == sign(CONTENT, bench.cps, bench.now)
@@ -78,7 +78,7 @@ def test_other_forms_of_time_are_refused(encoded: bytes) -> None:
         attributes._read_time(encoded)
 
 
-def test_a_signer_that_returns_something_else(bench: Bench) -> None:
+def test_a_signer_that_returns_something_else(bench: Workbench) -> None:
     """A card that answers with the wrong number of bytes is noticed before anything is sealed."""
 
     class Short:
@@ -92,7 +92,7 @@ def test_a_signer_that_returns_something_else(bench: Bench) -> None:
     assert sign(CONTENT, bench.cps, bench.now)
 
 
-def test_the_signer_gets_the_digest_once(bench: Bench) -> None:
+def test_the_signer_gets_the_digest_once(bench: Workbench) -> None:
     """One signature, one 32-byte digest: a card is asked once."""
     asked = []
 
@@ -105,14 +105,14 @@ def test_the_signer_gets_the_digest_once(bench: Bench) -> None:
     assert asked == [32]
 
 
-def test_another_key_under_the_certificate(bench: Bench) -> None:
+def test_another_key_under_the_certificate(bench: Workbench) -> None:
     """A certificate with somebody else's key is signed without complaint, and refused by every reader."""
     other = SoftwareSigner(bench.receiver.decryption.private_key, bench.cps.certificate)
     with pytest.raises(Refused):
         verify(sign(CONTENT, other, bench.now), bench.trust, bench.now, purpose=Purpose.CPS_SIGNATURE)
 
 
-def test_purposes_are_kept_apart(bench: Bench) -> None:
+def test_purposes_are_kept_apart(bench: Workbench) -> None:
     """A receipt signed by the receiver is good as such, and not as a practitioner's signature."""
     receipt = sign(CONTENT, bench.receiver.signer, bench.now)
     who = verify(receipt, bench.trust, bench.now, purpose=Purpose.RECEIVER_SIGNATURE)
@@ -122,7 +122,7 @@ def test_purposes_are_kept_apart(bench: Bench) -> None:
             verify(receipt, bench.trust, bench.now, purpose=purpose)
 
 
-def test_refusals_show_nothing(bench: Bench) -> None:
+def test_refusals_show_nothing(bench: Workbench) -> None:
     """The text is always the same; content and names are in no repr (A11)."""
     encoded = sign(b"TEST-SECRET", bench.cps, bench.now)
     who = verify(encoded, bench.trust, bench.now, purpose=Purpose.CPS_SIGNATURE)
@@ -135,7 +135,7 @@ def test_refusals_show_nothing(bench: Bench) -> None:
         assert "SECRET" not in refused.value.reason
 
 
-def test_threads_share_templates_and_trust(bench: Bench) -> None:
+def test_threads_share_templates_and_trust(bench: Workbench) -> None:
     """Signing and verifying from several threads at once gives what one thread gives."""
     wanted = sign(CONTENT, bench.cps, bench.now)
     results: list[bool] = []

@@ -17,8 +17,8 @@ from gateway.cms.enveloped import Refused, decrypt, encrypt
 from gateway.cms.policy import MODERN, SESAM, Policy
 from gateway.cms.signed import sign, verify
 from gateway.pki import Purpose
-from tools.pki.bench import Bench
 from tools.pki.broken import HOLDER
+from tools.pki.workbench import Workbench
 
 pytestmark = pytest.mark.interop
 CONTENTS = {"short": b"T", "text": b"TEST 128 " * 700, "binary": bytes(range(256)) * 240}
@@ -30,7 +30,7 @@ class Judge:
     """A folder with the files OpenSSL needs, and the command."""
 
     folder: Path
-    bench: Bench
+    bench: Workbench
 
     def openssl(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         command = ["openssl", "cms", *arguments]
@@ -66,7 +66,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
         assert not os.environ.get("CI"), "CI must install the openssl command: it judges our messages"
         pytest.skip("the openssl command is not installed")
     folder = tmp_path_factory.mktemp("openssl")
-    bench = Bench.make(folder, now=datetime.now(UTC).replace(microsecond=0))
+    bench = Workbench.make(folder, now=datetime.now(UTC).replace(microsecond=0))
     issuer = bench.authority.issuer
     chain = (issuer.root.certificate, issuer.cps.certificate)
     (folder / "ca.pem").write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in chain))

@@ -171,8 +171,8 @@ class Authority:
         return {"root": self.issuer.root, "cps": self.issuer.cps, "facturation": self.facturation}
 
     def _publish(self, now: datetime) -> None:
-        for name in ("roots", "personnes", "facturation", "crls", "vitale"):
-            (self.trust_directory / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("", "roots", "personnes", "facturation", "crls", "vitale"):
+            (self.trust_directory / name).mkdir(mode=0o700, exist_ok=True)
         places = {
             "roots/root": self.issuer.root,
             "personnes/cps": self.issuer.cps,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from gateway.cms import attributes, oids, signed
 from gateway.cms.signed import SoftwareSigner
 from gateway.pki import Certificate, der
-from tools.pki.bench import CONTENT, Bench
+from tools.pki.workbench import CONTENT, Workbench
 
 NULL = b"\x05\x00"
 
@@ -112,14 +112,14 @@ def rsa_signature(signer: SoftwareSigner) -> Callable[[bytes], bytes]:
     return lambda data: signer.sign_digest(hashlib.sha256(data).digest())
 
 
-def block(signer: SoftwareSigner, content: bytes, bench: Bench) -> SignerBlock:
+def block(signer: SoftwareSigner, content: bytes, bench: Workbench) -> SignerBlock:
     """A good SignerInfo of this signer over this content."""
     certificate = Certificate.parse(signer.certificate)
     return block_for(certificate, rsa_signature(signer), content, bench)
 
 
 def block_for(
-    certificate: Certificate, sign: Callable[[bytes], bytes], content: bytes, bench: Bench
+    certificate: Certificate, sign: Callable[[bytes], bytes], content: bytes, bench: Workbench
 ) -> SignerBlock:
     """A SignerInfo that names `certificate`, signed by whatever `sign` does."""
     naming = attributes.signing_certificate(certificate)
@@ -128,13 +128,13 @@ def block_for(
     return SignerBlock(certificate.issuer_and_serial, held, sign)
 
 
-def message(bench: Bench, content: bytes = CONTENT, signer: SoftwareSigner | None = None) -> Message:
+def message(bench: Workbench, content: bytes = CONTENT, signer: SoftwareSigner | None = None) -> Message:
     """A valid message in pieces; rendered, it is byte for byte what `sign` writes."""
     signer = signer or bench.cps
     return Message(content, (block(signer, content, bench),), (signer.certificate,))
 
 
-def unchecked_block(bench: Bench, certificate: bytes, content: bytes) -> SignerBlock:
+def unchecked_block(bench: Workbench, certificate: bytes, content: bytes) -> SignerBlock:
     """A SignerInfo naming a certificate this house would not even parse (weak or foreign keys)."""
     at, end = der.expect(certificate, 0, len(certificate), der.SEQUENCE)
     at, end = der.expect(certificate, at, end, der.SEQUENCE)

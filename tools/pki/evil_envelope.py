@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from gateway.cms import enveloped, oids
 from gateway.pki import Certificate, der
-from tools.pki.bench import CONTENT
+from tools.pki.workbench import CONTENT
 
 KEY, NONCE, IV = bytes(range(32)), bytes(range(12)), bytes(range(16))
 OAEP = enveloped._OAEP

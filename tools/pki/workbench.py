@@ -20,7 +20,7 @@ OTHER_HOLDER = "899700000020"
 
 
 @dataclass(frozen=True)
-class Bench:
+class Workbench:
     """One authority at one moment. `cps` and `other` are software CPS of two practitioners."""
 
     authority: Authority
@@ -37,7 +37,7 @@ class Bench:
         return Breaker(self.authority, self.now, self.key).make(name)
 
     @classmethod
-    def make(cls, directory: Path, *, first_key: int = 0, now: datetime = NOW) -> Bench:
+    def make(cls, directory: Path, *, first_key: int = 0, now: datetime = NOW) -> Workbench:
         """A new bench under `directory`; equal `first_key` shares keys inside one process."""
         authority = Authority.create(directory / "authority", now, key_source=pooled_keys(first_key))
         cps, other = (authority.software_cps(holder, now) for holder in (HOLDER, OTHER_HOLDER))
