@@ -31,6 +31,7 @@ class CoverageEntry:
     situation: str
 
 
+# INVENTED(contract-names): fields 107.2 and 109.12 carry the name of a contract of ours such as tm100.
 @dataclass(frozen=True, slots=True)
 class MutuelleEntry:
     """A complementary contract managed with the compulsory scheme (groups 107 and 108)."""

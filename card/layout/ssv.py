@@ -68,6 +68,7 @@ FIELDS: Mapping[int, tuple[str, ...]] = {
         "may_sign_invoice",
         "may_sign_lot",
     ),
+    # INVENTED(ssv-configuration-groups): how the known fields are spread over groups 60 to 64 is not public.
     60: ("ssv_version", "galss_version", "pss_version"),
     61: ("maker", "reader_type", "serial", "os", "software", "software_version", "date", "checksum"),
     62: ("table_name", "table_version"),

@@ -147,6 +147,7 @@ class Dir(FileCodec):
         return tuple((value_of(e, 0x4F, "DIR"), ascii_text(value_of(e, 0x50, "DIR"), "DIR")) for e in entries)
 
 
+# INVENTED(vitale-serial): the length and inner form of the card number in PAN are not public; 20 digits here.
 class Pan(FileCodec):
     """PAN (2F02): `5A 0A` and the card number, 20 decimal digits packed in 10 bytes."""
 
