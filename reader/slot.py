@@ -14,12 +14,10 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from reader.connection import Connection
 from reader.errors import CardMute, CardProtocolError, CardRemoved, NoCard, ReaderError, SlotBusy, SlotTaken
-
-if TYPE_CHECKING:
-    from reader.connection import Connection
 
 MAX_ATR = 33
 """An ATR has TS and at most 32 characters (ISO/IEC 7816-3:2006, 8.2.1)."""
@@ -124,8 +122,6 @@ class Slot:
 
         Raises NoCard, CardMute, CardProtocolError (impossible ATR), SlotBusy.
         """
-        from reader.connection import Connection  # noqa: PLC0415 - a connection knows its slot
-
         with self.owner:
             self._connection = None
             connection = Connection(self, self._events, self.power_on())

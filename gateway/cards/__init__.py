@@ -1,1 +1,1 @@
-"""Sessions with the two cards over a reader connection."""
+"""Sessions with the two cards over a reader connection: `cps`, `vitale`, and the typed `rights`."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from card.iso7816 import tlv
 from card.iso7816.apdu import CommandAPDU, ResponseAPDU
 from card.layout import cps as layout
 from card.layout.ssv import Group
 from gateway.cards.access import decoded, read_file, require_card, select_application, unexpected
+from gateway.cards.session import CardSession
 from gateway.cards.signing import (
     SIGNATURE_LENGTH,
-    SecurityEnvironment,
     checked_signature,
     compute_signature,
     mse_set,
@@ -21,8 +20,7 @@ from gateway.cards.signing import (
 from gateway.errors import CardRefusal
 from gateway.secret import Secret
 from reader.connection import Connection
-from reader.errors import CardProtocolError, SlotTaken
-from reader.slot import Exclusive
+from reader.errors import CardProtocolError
 
 PIN_DIGITS = 4
 PIN_STORED = 8
@@ -118,8 +116,8 @@ class Situation:
         )
 
 
-class CpsSession:
-    """An open session; use it as a context manager or call `close()`. A `Signer` once the PIN is verified.
+class CpsSession(CardSession):
+    """An open session with a CPS. A `Signer` once the PIN is verified.
 
     `serial`, `holder`, `signature_certificate` and `authentication_certificate` (DER) are read by `open`;
     `situations` by `verify_pin`. Every call raises the errors of `reader.errors` when the card is pulled
@@ -127,26 +125,13 @@ class CpsSession:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.serial = ""
         self.holder = Holder("", "", "", "", "", "")
         self.situations: tuple[Situation, ...] = ()
         self.signature_certificate = b""
         self.authentication_certificate = b""
-        self._environment = SecurityEnvironment(connection)
-        self._resets = connection.resets
         self._verified = False
-
-    def __repr__(self) -> str:
-        return f"CpsSession({self.connection.slot_name!r})"
-
-    def __enter__(self) -> CpsSession:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @classmethod
     def open(cls, connection: Connection) -> CpsSession:
@@ -165,10 +150,6 @@ class CpsSession:
     def pin_verified(self) -> bool:
         """True after `verify_pin` until the session ends."""
         return self._verified
-
-    def exclusive(self) -> Exclusive:
-        """`with session.exclusive():` no other thread uses this card, from PIN to signature for example."""
-        return self.connection.exclusive()
 
     def verify_pin(self, pin: Secret) -> None:
         """Present the code porteur, then read the situations.
@@ -217,7 +198,7 @@ class CpsSession:
     def close(self) -> None:
         """End the session: the card is reset and forgets the PIN. Safe when the card has gone."""
         self._verified = False
-        self.connection.close()
+        super().close()
 
     def _read_free_files(self) -> None:
         connection = self.connection
@@ -269,9 +250,3 @@ class CpsSession:
             code="wrong-pin",
             remaining_tries=tries,
         )
-
-    def _ready(self) -> None:
-        """Raise when the card has been reset, closed or pulled out since the session was opened."""
-        self.connection.check()
-        if self.connection.resets != self._resets:
-            raise SlotTaken(self.connection.slot_name)

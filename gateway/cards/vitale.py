@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from types import TracebackType
 
 from card.iso7816.apdu import CommandAPDU
 from card.layout import vitale as layout
@@ -13,11 +12,11 @@ from card.layout.vitale import Holder
 from gateway.cards.access import decoded, read_file, require_card, select_application, unexpected
 from gateway.cards.cps import CpsSession
 from gateway.cards.rights import Rights
-from gateway.cards.signing import SecurityEnvironment, checked_signature, compute_signature, mse_set
+from gateway.cards.session import CardSession
+from gateway.cards.signing import checked_signature, compute_signature, mse_set
 from gateway.errors import CardRefusal
 from reader.connection import Connection
-from reader.errors import CardProtocolError, SlotTaken
-from reader.slot import Exclusive
+from reader.errors import CardProtocolError
 
 CHALLENGE_LENGTH = 16
 
@@ -25,8 +24,8 @@ _SEAL = mse_set(0xB6, 0x42, layout.KEY_SEAL)
 _GET_CHALLENGE = CommandAPDU(0, 0x84, 0, 0, b"", CHALLENGE_LENGTH)
 
 
-class VitaleSession:
-    """An open session; use it as a context manager or call `close()`.
+class VitaleSession(CardSession):
+    """An open session with a Vitale.
 
     `serial` (20 digits), `validity_end`, `certificate` (the 7F21 object) and `holders` are free to read;
     rights and the seal need `authenticate(cps)` first. Every call raises the errors of
@@ -34,25 +33,12 @@ class VitaleSession:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.serial = ""
         self.validity_end = date.min
         self.certificate = b""
         self.holders: tuple[Holder, ...] = ()
-        self._environment = SecurityEnvironment(connection)
-        self._resets = connection.resets
         self._authenticated = False
-
-    def __repr__(self) -> str:
-        return f"VitaleSession({self.connection.slot_name!r})"
-
-    def __enter__(self) -> VitaleSession:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @classmethod
     def open(cls, connection: Connection) -> VitaleSession:
@@ -82,10 +68,6 @@ class VitaleSession:
     def is_authenticated(self) -> bool:
         """True after `authenticate(cps)`: the card gives its rights and seals."""
         return self._authenticated
-
-    def exclusive(self) -> Exclusive:
-        """`with session.exclusive():` no other thread uses this card meanwhile. Take the CPS first."""
-        return self.connection.exclusive()
 
     def authenticate(self, cps: CpsSession) -> None:
         """Let the CPS prove itself to this card: certificate, challenge, answer (ISO/IEC 7816-8, 7816-4 7.5).
@@ -125,7 +107,7 @@ class VitaleSession:
     def close(self) -> None:
         """End the session: the card is reset and forgets the CPS. Safe when the card has gone."""
         self._authenticated = False
-        self.connection.close()
+        super().close()
 
     def _challenge(self) -> bytes:
         answer = self.connection.transmit(_GET_CHALLENGE)
@@ -144,12 +126,6 @@ class VitaleSession:
                 f"({answer.sw.describe()}): use a CPS of the same authority as the Vitale.",
                 code="cps-refused",
             )
-
-    def _ready(self) -> None:
-        """Raise when the card has been reset, closed or pulled out since the session was opened."""
-        self.connection.check()
-        if self.connection.resets != self._resets:
-            raise SlotTaken(self.connection.slot_name)
 
 
 def _rights(files: Mapping[int, bytes]) -> Rights:
