@@ -55,6 +55,7 @@ class Practice:
     vitale_key: RSAPrivateKey
     vitale_certificate: bytes
     policy_name: str = "modern"
+    now: datetime = NOW
     counter: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @cached_property

@@ -22,7 +22,7 @@ class Limits:
     idle_seconds: float = 30.0
     session_seconds: float = 300.0
     group: int = 64
-    return_invoices: int = 5_000
+    return_invoices: int = 2_000
 
 
 @dataclass(frozen=True)

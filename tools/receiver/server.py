@@ -15,6 +15,7 @@ from tools.receiver.config import Limits
 from tools.receiver.faults import Faults
 from tools.receiver.writer import Intake
 
+_DRAIN_SECONDS = 0.2
 HOST_NAME = "receiver.test"
 KEPT = "250 2.0.0 kept"
 BUSY = "451 4.3.2 too many messages wait here: try again later"
@@ -138,12 +139,13 @@ class House:
         self._loop.run_forever()
 
     def close(self) -> None:
-        """Stop listening, give messages in hand two seconds, close the loop."""
+        """Stop listening, give messages in hand a moment, close the loop."""
         if self._loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
         self._loop.close()
 
     async def _drain(self) -> None:
@@ -151,7 +153,7 @@ class House:
         self._server.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
-            await asyncio.wait(others, timeout=0.1)
+            await asyncio.wait(others, timeout=_DRAIN_SECONDS)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         await asyncio.sleep(0)
