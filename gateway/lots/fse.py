@@ -128,7 +128,7 @@ class _Sheet:
         return Organism.of_insured(self.insured.regime, self.insured.caisse, self.insured.centre)
 
 
-def encode_fse(  # noqa: PLR0917 - in the order in which they become known
+def encode_fse(
     number: int,
     elaborated: datetime,
     practitioner: PractitionerIds,

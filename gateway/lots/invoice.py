@@ -140,7 +140,7 @@ def _check_business(records: bytes, kinds: bytes, first: int) -> int:
 def _check_totals(parts: _Parts, number: int, first: int) -> _Amounts:
     """Record 5 against the act lines; the totals (base, AMO, charged, AMC) of the invoice."""
     fees = _sums(parts, b"4 ", _FEES)
-    hospital = _sums(parts, b"3 ", _HOSPITAL)
+    hospital = _sums(parts, b"3 ", _HOSPITAL) if b"3 " in parts.kinds else (0, 0, 0, 0)
     end = b2.InvoiceEnd.decode(parts.business[-SIZE:])
     both: _Amounts = (
         fees[0] + hospital[0],

@@ -54,7 +54,8 @@ class Envelope:
 class SealedLot:
     """A lot fixed for ever: `message` are the bytes of every sending, `digest` is the SHA-256 of the file.
 
-    `id`: "<sender 14>-<file id>-<compostage>", the identity the receiver deduplicates on.
+    `id`: "<sender 14>-<file id>-<compostage>", the identity the receiver deduplicates on. `sender` and
+    `recipient` are the mail addresses of the envelope.
     """
 
     id: str
@@ -184,7 +185,7 @@ def open_sealed(
         raise LotRefusal("1000", _OPAQUE, reason=reason) from None
 
 
-def _open(  # noqa: PLR0917 - the arguments of open_sealed, parsed
+def _open(
     mail: IncomingMessage,
     key: DecryptionKey,
     policy: Policy,

@@ -138,7 +138,7 @@ def _is_signed(key: RSAPublicKey, signature: bytes, digest: bytes) -> bool:
 def _is_exact(certificate: Certificate) -> bool:
     """The signature of a certificate says that it has no unused bits: the one octet that nothing else covers.
 
-    X.690 11.2.1; without this a certificate, hence a lot, could be changed in one octet and still be verified.
+    X.690 11.2.1; without this a certificate, hence a lot, could change in one octet and still be verified.
     """
     return certificate.der[-1 - len(certificate.parsed.signature)] == 0
 

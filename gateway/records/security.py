@@ -7,8 +7,10 @@ signature and the CPS signature certificate.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+import struct
 from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from functools import lru_cache
 
 from gateway.records.b2_examples import EXAMPLES
 from gateway.records.fields import Field, Record, RecordError, code, const, num, text
@@ -16,6 +18,7 @@ from gateway.records.fields import Field, Record, RecordError, code, const, num,
 PIECE = 117
 """Base64 characters of one record: positions 12 to 128."""
 MAX_PIECES = 99
+_HEAD_AND_BODY = struct.Struct(f"11s{PIECE}s")
 
 
 # INVENTED(security-records): how a FSE carries its signatures is not public; records of type 7 do it here.
@@ -76,25 +79,37 @@ class Piece(Record):
 
 def split(value: bytes, letter: str) -> bytes:
     """Any bytes as numbered records 7`letter`; no record for no bytes."""
-    body = b64encode(value).decode("ascii")
-    total = -(-len(body) // PIECE)
-    if total > MAX_PIECES:
+    text = b2a_base64(value, newline=False)
+    heads = _heads(letter, len(text))
+    if len(heads) > MAX_PIECES:
         raise RecordError(f"record 7{letter}: {len(value)} bytes need more than {MAX_PIECES} records")
-    pieces = (body[at : at + PIECE] for at in range(0, len(body), PIECE))
-    head = f"{total:02d}{len(body):05d}{letter}"
-    return "".join(f"7{i:02d}{head}{piece:<{PIECE}}" for i, piece in enumerate(pieces, 1)).encode("ascii")
+    pieces = (text[at : at + PIECE].ljust(PIECE) for at in range(0, len(text), PIECE))
+    return b"".join(head + piece for head, piece in zip(heads, pieces, strict=True))
 
 
 def join(records: bytes, letter: str) -> bytes:
     """What `split` was given; RecordError unless the records are exactly what `split` writes."""
-    body = b"".join(records[at + 11 : at + 128] for at in range(0, len(records), 128))
+    heads, bodies = [], []
+    for head, body in _HEAD_AND_BODY.iter_unpack(records):
+        heads.append(head)
+        bodies.append(body)
+    text = b"".join(bodies).rstrip(b" ")
+    if heads != _heads(letter, len(text)):
+        raise RecordError(f"record 7{letter} is not numbered or filled as it must be", 2)
     try:
-        value = b64decode(body.rstrip(b" "), validate=True)
+        value = a2b_base64(text, strict_mode=True)
     except Base64Error:
         raise RecordError(f"record 7{letter} does not hold base64", 12) from None
-    if split(value, letter) != records:
-        raise RecordError(f"record 7{letter} is not numbered or filled as it must be", 2)
+    if b2a_base64(value[-(len(value) % 3 or 3) :], newline=False) != text[-4:]:
+        raise RecordError(f"record 7{letter} holds base64 with stray bits", 12)
     return value
+
+
+@lru_cache(maxsize=256)
+def _heads(letter: str, size: int) -> list[bytes]:
+    """Positions 1 to 11 of the records for `size` base64 characters; not to be changed by who asks."""
+    total = -(-size // PIECE)
+    return [f"7{i:02d}{total:02d}{size:05d}{letter}".encode("ascii") for i in range(1, total + 1)]
 
 
 RECORDS: tuple[type[Record], ...] = (SecurityStart, LotSecurity, Piece)

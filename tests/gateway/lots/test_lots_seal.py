@@ -62,7 +62,7 @@ def test_identity(world: World, lot: Lot) -> None:
     """Id, numbers and digest of a sealed lot are those of the lot and its file."""
     one = sealed(world, lot, MODERN)
     assert one.id == f"00000{BILLING}-000007-2026112009300000007"
-    assert (one.lot_number, one.count, one.sender, one.recipient) == (7, 3, "00000" + BILLING, RECIPIENT)
+    assert (one.lot_number, one.count, one.sender, one.recipient) == (7, 3, SENDER, RECIPIENT)
     assert one.digest == sha256(lot.file).digest()
 
 
