@@ -25,7 +25,8 @@ Say = Callable[[str], None]
 class Daemon:
     """One practice, one desk. `turn()` does once all that is due; `run(stop)` turns until told to stop.
 
-    `lot_after`: how long the oldest kept FSE waits for company before its lot is closed.
+    `refresh` reads lists again that have changed; `lot_after`:
+    how long the oldest kept FSE waits for company before its lot is closed.
     """
 
     practice: Practice
@@ -34,6 +35,7 @@ class Daemon:
     sender: Sender
     mailbox: Mailbox
     say: Say
+    refresh: Callable[[Practice], Practice] = lambda practice: practice
     lot_after: timedelta = timedelta(minutes=30)
     pause: float = 0.5
     _lots_at: float = -1e9
@@ -50,11 +52,15 @@ class Daemon:
 
     def turn(self) -> None:
         """One pass: acts, lots, sending, returns. One part that fails does not stop the others."""
+        self._guarded(self._refresh)
         for name in self.inbox.waiting():
             self._answer(name)
         self._guarded(self._close_lots)
         self._guarded(self._send)
         self._guarded(self._collect)
+
+    def _refresh(self) -> None:
+        self.practice = self.refresh(self.practice)
 
     def _answer(self, name: str) -> None:
         """Bill one act of the inbox and write its answer."""

@@ -80,6 +80,7 @@ def make_lots(practice: Practice, cps: CpsSession) -> list[SealedLot]:
 def _read_cards(practice: Practice, cps: CpsSession, vitale: VitaleSession, act: CareAct) -> Parties:
     """Step 2: the CPS is valid and not revoked, the Vitale is not opposed, both give what the act needs."""
     now = practice.clock.now()
+    practice.admit(cps.holder.national_id, cps.connection.slot_name)
     practice.trust.validate(cps.certificate, now, Purpose.CPS_SIGNATURE)
     practice.opposition.check(vitale.serial, now)
     if not vitale.is_authenticated:

@@ -8,6 +8,7 @@ from gateway.billing.tables import Tables
 from gateway.clock import Clock, Rng
 from gateway.cms.enveloped import DecryptionKey
 from gateway.cms.policy import Policy
+from gateway.errors import CardRefusal
 from gateway.pki import OppositionList, Trust, VitaleAuthority
 from gateway.store.store import Store
 
@@ -34,3 +35,13 @@ class Practice:
     decryption: DecryptionKey = field(repr=False)
     optam: bool = False
     zone: str = "metropole"
+    practitioners: tuple[str, ...] = ()
+
+    def admit(self, national_id: str, slot: str) -> None:
+        """Refuse a CPS whose holder does not work here; an empty list of `practitioners` admits everybody."""
+        if self.practitioners and national_id not in self.practitioners:
+            raise CardRefusal(
+                f"The holder of the CPS in the {slot} slot does not bill in this practice: "
+                "insert another CPS, or add the practitioner to the settings.",
+                code="practitioner-unknown",
+            )

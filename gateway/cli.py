@@ -1,0 +1,168 @@
+"""vitale-gateway: init, bill, serve, status. One clear sentence on what is wrong; never a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError, InputError
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+    from gateway.desk import Desk
+    from gateway.practice import Practice
+    from gateway.secret import Secret
+
+SETTINGS = "vitale-gateway.toml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 refused with one sentence, 2 wrong usage, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    from reader.errors import ReaderError  # noqa: PLC0415 - start-up time
+
+    work: Callable[[argparse.Namespace], int] = options.work
+    try:
+        return work(options)
+    except (GatewayError, ReaderError) as refusal:
+        print(f"vitale-gateway: {refusal}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("vitale-gateway: interrupted; what was accepted is kept.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="vitale-gateway", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    init = commands.add_parser("init", help=f"write an example {SETTINGS} into a folder")
+    init.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
+    init.set_defaults(work=_init)
+    bill = commands.add_parser("bill", help="bill one care act: price, sign with both cards, keep")
+    bill.add_argument("act", type=Path, metavar="ACT.json", help="the care act, one JSON object")
+    serve = commands.add_parser("serve", help="take care acts, make lots, send, collect, until stopped")
+    status = commands.add_parser("status", help="what is kept, sent, acknowledged, paid, refused")
+    status.add_argument("--json", action="store_true", help="one JSON object")
+    for command, work in ((bill, _bill), (serve, _serve), (status, _status)):
+        command.add_argument("--config", type=Path, default=Path(SETTINGS), metavar="FILE", help="settings")
+        command.set_defaults(work=work)
+    for command in (bill, serve):
+        command.add_argument(
+            "--pin-stdin",
+            action="store_true",
+            help="read the PIN from standard input, never from an argument",
+        )
+    return parser
+
+
+def _init(options: argparse.Namespace) -> int:
+    from gateway.config import example_config  # noqa: PLC0415
+
+    target: Path = options.folder / SETTINGS
+    try:
+        options.folder.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as file:
+            file.write(example_config())
+    except FileExistsError:
+        raise InputError(f"{target} exists: edit it, or choose another folder.") from None
+    except OSError as problem:
+        raise InputError(f"{target} cannot be written ({problem.strerror}).") from None
+    print(f"{target} written: edit it, then run vitale-gateway serve --config {target}")
+    return 0
+
+
+def _bill(options: argparse.Namespace) -> int:
+    from gateway.care import CareAct  # noqa: PLC0415
+    from gateway.daemon import accepted  # noqa: PLC0415
+    from gateway.pipeline import bill  # noqa: PLC0415
+
+    act = CareAct.from_json(_read_json(options.act))
+    with _at_work(options) as (_, practice, desk):
+        desk.unlock(_ask_pin(options))
+        try:
+            with desk.vitale() as vitale:
+                billed = bill(practice, desk.cps, vitale, act)
+        finally:
+            desk.lock()
+    print(json.dumps(accepted(billed), ensure_ascii=False, indent=1))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    import signal  # noqa: PLC0415
+    import threading  # noqa: PLC0415
+
+    from gateway.start import open_daemon  # noqa: PLC0415
+
+    stop = threading.Event()
+    with _at_work(options) as (config, practice, desk):
+        cps = desk.unlock(_ask_pin(options))
+        practice.admit(cps.holder.national_id, cps.connection.slot_name)
+        daemon = open_daemon(config, practice, desk, lambda text: print(text, flush=True))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        print(f"reader: {config.reader.driver}, CPS unlocked; care acts are taken from {config.inbox}")
+        print(practice.store.status(), flush=True)
+        daemon.run(stop)
+    print("stopped in good order; what was accepted is kept.")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from dataclasses import asdict  # noqa: PLC0415
+
+    from gateway.clock import SystemClock  # noqa: PLC0415
+    from gateway.config import load_config  # noqa: PLC0415
+    from gateway.store.store import Store  # noqa: PLC0415
+
+    with closing(Store(load_config(options.config).store_url, SystemClock(), read_only=True)) as store:
+        print(json.dumps(asdict(store.counts())) if options.json else store.status())
+    return 0
+
+
+@contextmanager
+def _at_work(options: argparse.Namespace) -> Iterator[tuple[Config, Practice, Desk]]:
+    """Settings read, reader and store open; all closed on the way out."""
+    from gateway.clock import SystemClock, system_rng  # noqa: PLC0415
+    from gateway.config import load_config  # noqa: PLC0415
+    from gateway.desk import Desk  # noqa: PLC0415
+    from gateway.start import open_practice, open_reader  # noqa: PLC0415
+
+    config = load_config(options.config)
+    desk = Desk(open_reader(config.reader))
+    practice = open_practice(config, SystemClock(), system_rng)
+    with closing(practice.store):
+        yield config, practice, desk
+
+
+def _ask_pin(options: argparse.Namespace) -> Secret:
+    from gateway.secret import Secret  # noqa: PLC0415
+
+    if options.pin_stdin:
+        return Secret(sys.stdin.readline().rstrip("\n"))
+    if not sys.stdin.isatty():
+        raise InputError("the PIN of the CPS is needed: run this on a terminal, or give it with --pin-stdin.")
+    import getpass  # noqa: PLC0415
+
+    return Secret(getpass.getpass("PIN of the CPS: "))
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}: give the care act as a JSON file.") from None
+    except (OSError, ValueError):
+        raise InputError(f"{path} is not JSON: write the care act as one JSON object.") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: a care act is one JSON object.")
+    return data
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""From settings to a working gateway: reads keys, certificates and lists, opens store and reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from gateway.billing.tables import Tables
+from gateway.clock import Clock, Rng
+from gateway.cms.enveloped import DecryptionKey
+from gateway.cms.policy import policy_named
+from gateway.config import Config, ReaderConfig
+from gateway.daemon import Daemon
+from gateway.desk import Desk, Reader
+from gateway.errors import InputError
+from gateway.exchange.mailbox import Maildir
+from gateway.exchange.smtp import SmtpSender
+from gateway.inbox import Inbox
+from gateway.pki import OppositionList, Trust, VitaleAuthority
+from gateway.practice import Practice
+from gateway.store.store import Store
+
+DRIVERS = "vitale_gateway.reader_drivers"
+
+
+def open_practice(config: Config, clock: Clock, rng: Rng) -> Practice:
+    """Everything the line needs; GatewayError names the file that is missing or wrong."""
+    practice = config.practice
+    return Practice(
+        id=practice.id,
+        address=practice.address,
+        clock=clock,
+        rng=rng,
+        tables=Tables.load(),
+        trust=Trust.load(config.trust),
+        vitale_authority=VitaleAuthority.load(config.trust),
+        opposition=_opposition(config.opposition),
+        policy=policy_named(config.receiver.policy),
+        receiver_certificate=_certificate(config.receiver.certificate),
+        decryption=DecryptionKey(_key(practice.key), _certificate(practice.certificate)),
+        optam=practice.optam,
+        zone=practice.zone,
+        practitioners=practice.practitioners,
+        store=Store(config.store_url, clock),
+    )
+
+
+def open_reader(config: ReaderConfig) -> Reader:
+    """The reader of the settings, through the driver registered under its name."""
+    found = entry_points(group=DRIVERS)
+    if config.driver not in found.names:
+        known = ", ".join(sorted(found.names)) or "none is installed"
+        raise InputError(f"reader driver {config.driver!r} is not known: choose one of {known}")
+    driver: Callable[[tuple[str, ...]], Reader] = found[config.driver].load()
+    return driver(config.slots)
+
+
+def open_daemon(config: Config, practice: Practice, desk: Desk, say: Callable[[str], None]) -> Daemon:
+    """The daemon of the settings, ready to run."""
+    receiver = config.receiver
+    return Daemon(
+        practice=practice,
+        desk=desk,
+        inbox=Inbox(config.inbox),
+        sender=SmtpSender(receiver.host, receiver.port, allow_remote=receiver.allow_remote),
+        mailbox=Maildir(config.mailbox),
+        say=say,
+        refresh=Refresher(config),
+        lot_after=timedelta(minutes=config.lot_after_minutes),
+    )
+
+
+class Refresher:
+    """Reads the revocation and opposition lists again when one of their files has changed."""
+
+    def __init__(self, config: Config) -> None:
+        self._config, self._seen = config, self._stamp(config)
+
+    def __call__(self, practice: Practice) -> Practice:
+        """The practice with the present lists; an unusable file leaves the lists that are held."""
+        stamp = self._stamp(self._config)
+        if stamp == self._seen:
+            return practice
+        self._seen = stamp
+        return replace(
+            practice, trust=Trust.load(self._config.trust), opposition=_opposition(self._config.opposition)
+        )
+
+    @staticmethod
+    def _stamp(config: Config) -> tuple[tuple[str, int, int], ...]:
+        files = [path for path in (*config.trust.rglob("*"), config.opposition) if path.is_file()]
+        return tuple(sorted((str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in files))
+
+
+def _opposition(path: Path) -> OppositionList:
+    if not path.is_file():
+        raise InputError(f"there is no opposition list {path}: fetch today's list before billing")
+    return OppositionList.load(path)
+
+
+def _certificate(path: Path) -> bytes:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
+    except (OSError, ValueError):
+        raise InputError(f"{path} is not a certificate in PEM: correct its path in the settings") from None
+
+
+def _key(path: Path) -> RSAPrivateKey:
+    try:
+        key = load_pem_private_key(path.read_bytes(), None)
+    except (OSError, ValueError, TypeError):
+        key = None
+    if not isinstance(key, RSAPrivateKey):
+        raise InputError(f"{path} is not an RSA key in PEM: correct its path in the settings")
+    return key

@@ -1,0 +1,204 @@
+"""`make run`: a practice and a receiver on loopback, kept between runs, with a prompt to use them by hand.
+
+Care acts can also be dropped as JSON files into the inbox folder, as practice software would do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cmd
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from datetime import timedelta
+from pathlib import Path
+
+from card.personalise import list_profiles, load_profile
+from gateway.clock import SystemClock
+from gateway.daemon import Daemon
+from gateway.desk import Desk
+from gateway.errors import GatewayError
+from gateway.exchange.calendar import legal_day
+from gateway.exchange.mailbox import Maildir
+from gateway.exchange.smtp import SmtpSender
+from gateway.inbox import Inbox
+from reader.emulated import EmulatedReader
+from reader.errors import ReaderError
+from reader.trace import Trace
+from tools.bench import PRACTICE, TEST_PIN, Bench
+from tools.receiver.config import ReceiverConfig
+from tools.receiver.service import start_receiver
+
+DOCTOR, PATIENT = "cps-gp-sector1", "vitale-single"
+HELP = """\
+  cards                     the patients' cards that can be inserted
+  insert NAME               put a Vitale into its slot (the one inside is taken out)
+  remove                    take the Vitale out
+  bill CODE [none|amo|full] bill one act for the first person on the card, today
+  list                      the last FSE and their states
+  status                    counts, in plain words
+  trace                     the last APDU exchanges, redacted
+  quit                      stop in good order"""
+
+
+class Prompt(cmd.Cmd):
+    """One line, one command. Every refusal is one sentence."""
+
+    prompt = "vitale> "
+
+    def __init__(self, bench: Bench, daemon: Daemon, reader: EmulatedReader, trace: Trace) -> None:
+        super().__init__()
+        self.bench, self.daemon, self.reader, self.trace = bench, daemon, reader, trace
+        self._count = 0
+
+    def do_help(self, arg: str) -> None:
+        """The commands."""
+        print(HELP)
+
+    def do_cards(self, arg: str) -> None:
+        """Profiles with a Vitale."""
+        for name in list_profiles():
+            profile = load_profile(name)
+            if profile.kind == "vitale":
+                print(f"  {name:26} {profile.label}")
+
+    def do_insert(self, arg: str) -> None:
+        """Put a card in, made at first use."""
+        if arg not in list_profiles() or load_profile(arg).kind != "vitale":
+            print(f"there is no Vitale called {arg!r}: see `cards`")
+            return
+        self.bench.make_cards([arg])
+        self.reader.slot("Vitale").remove()
+        self.reader.insert("Vitale", self.bench.card(arg))
+
+    def do_remove(self, arg: str) -> None:
+        """Take the Vitale out."""
+        self.reader.slot("Vitale").remove()
+
+    def do_bill(self, arg: str) -> None:
+        """Drop one care act into the inbox, as practice software does."""
+        code, _, third_party = arg.partition(" ")
+        today = legal_day(self.bench.clock.now())
+        act = {
+            "date": today.isoformat(),
+            "acts": [{"code": code}],
+            "third_party": third_party.strip() or "none",
+        }
+        self._count += 1
+        inbox = self.bench.directory("inbox")
+        name = f"prompt-{self.bench.clock.now():%H%M%S}-{self._count}.json"
+        partial = inbox / f".{name}"
+        partial.write_text(json.dumps(act), encoding="utf-8")
+        partial.rename(inbox / name)
+
+    def do_list(self, arg: str) -> None:
+        """The last FSE."""
+        for row in self.daemon.practice.store.fse_list(limit=20):
+            print(
+                f"  FSE {row.number:6} {row.label:8} AMO {row.amo_cents / 100:8.2f} "
+                f"AMC {row.amc_cents / 100:8.2f}  {row.state.value:17} {row.reason}"
+            )
+
+    def do_status(self, arg: str) -> None:
+        """Counts."""
+        print(self.daemon.practice.store.status())
+
+    def do_trace(self, arg: str) -> None:
+        """Exchanges with the cards."""
+        print("\n".join(self.trace.lines()[-30:]))
+
+    def do_quit(self, arg: str) -> bool:
+        """End."""
+        return True
+
+    def emptyline(self) -> bool:
+        """Nothing on an empty line."""
+        return False
+
+    def default(self, line: str) -> None:
+        """Unknown words."""
+        print(f"unknown command {line.split(maxsplit=1)[0]!r}:\n{HELP}")
+
+
+def _say(text: str) -> None:
+    print(f"  · {text}", flush=True)
+
+
+def _serve(root: Path, policy: str, day_seconds: float) -> None:
+    bench = Bench(root, SystemClock(), policy)
+    bench.make_cards([DOCTOR, PATIENT])
+    with ExitStack() as stack:
+        receiver = start_receiver(
+            ReceiverConfig(
+                authority=bench.directory("authority"),
+                state=bench.directory("receiver"),
+                maildir=bench.directory("mailbox"),
+                policy=policy,
+                practice=PRACTICE,
+                day_seconds=day_seconds,
+                opposition=bench.opposition_file,
+                say=lambda text: _say(f"receiver: {text}"),
+            )
+        )
+        stack.callback(receiver.stop)
+        practice = bench.practice()
+        stack.enter_context(closing(practice.store))
+        reader, trace = stack.enter_context(EmulatedReader()), Trace()
+        reader.observe(trace)
+        reader.insert("CPS", bench.card(DOCTOR))
+        reader.insert("Vitale", bench.card(PATIENT))
+        desk = Desk(reader)
+        desk.unlock(TEST_PIN)
+        daemon = Daemon(
+            practice, desk, Inbox(bench.directory("inbox")), SmtpSender("127.0.0.1", receiver.port),
+            Maildir(bench.directory("mailbox")), _say, lot_after=timedelta(seconds=2), pause=0.2,
+        )  # fmt: skip
+        stop = threading.Event()
+        thread = threading.Thread(target=daemon.run, args=(stop,), name="gateway")
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(stop.set)
+        print(f"receiver on 127.0.0.1:{receiver.port} ({policy}), one day lasts {day_seconds:g} s")
+        print(f"care acts are taken from {bench.directory('inbox')}; everything is kept in {root}\n{HELP}")
+        _converse(Prompt(bench, daemon, reader, trace))
+        print("stopping …")
+
+
+def _converse(prompt: Prompt) -> None:
+    """The prompt on a terminal; without one, wait for Ctrl-C or SIGTERM."""
+    if sys.stdin.isatty():
+        prompt.cmdloop()
+    else:
+        signal.pause()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until `quit`, Ctrl-C or SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m tools.run", description=__doc__.splitlines()[0])
+    parser.add_argument("--dir", type=Path, default=Path("var/run"), help="kept between runs")
+    parser.add_argument("--policy", choices=("modern", "sesam"), default="modern", help="crypto profile")
+    parser.add_argument(
+        "--day", type=float, default=5.0, metavar="SECONDS", help="how long a simulated day lasts"
+    )
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            _serve(options.dir, options.policy, options.day)
+    except (GatewayError, ReaderError) as problem:
+        print(f"run: {problem}", file=sys.stderr)
+        return 1
+    print("stopped in good order; everything accepted is kept.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
