@@ -75,7 +75,12 @@ def second_face() -> DfSpec:
     """The CPS2ter tree of facts 4.1: a free file, PIN-protected situations, a DF."""
     billing = DfSpec(0x7F01, children=(EfSpec(0x4000, content=b"billing", acl=PIN_READ),))
     return DfSpec(
-        0x3F00, children=(EfSpec(0x4010, content=b"activity one", acl=PIN_READ), billing, EfSpec(0x2F02, content=b"free"))
+        0x3F00,
+        children=(
+            EfSpec(0x4010, content=b"activity one", acl=PIN_READ),
+            billing,
+            EfSpec(0x2F02, content=b"free"),
+        ),
     )
 
 
