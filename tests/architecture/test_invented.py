@@ -46,6 +46,13 @@ def test_a_loose_mark_is_caught() -> None:
                     assert MARK.search(line), f"{path.name}:{number}: write INVENTED(key): one sentence"
 
 
-if __name__ == "__main__":  # prints the table for the README
-    for key, sentence in sorted(marks_in_code().items()):
-        print(f"| `{key}` | {sentence} |")
+def write_table() -> None:
+    """Put the marks of the code into the README: run this file when the test says that they differ."""
+    before, _, after = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- invented -->")
+    rows = "".join(f"| `{key}` | {sentence} |\n" for key, sentence in sorted(marks_in_code().items()))
+    table = f"<!-- invented -->\n| key | what |\n|---|---|\n{rows}<!-- invented -->"
+    (ROOT / "README.md").write_text(before + table + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_table()
