@@ -110,7 +110,7 @@ def sent(tx: Transaction, lot_id: str, ack_due: datetime) -> None:
     """The relay took it. A receipt that was faster than the relay's own answer has already moved the lot."""
     row = find(tx, lot_id)
     _end_attempt(tx, row.seq, "sent", "")
-    if LotState(row.state) in FINAL_LOT:
+    if not _is_in_hand(row):
         return
     success = {"attempts": 0, "sends": row.sends + 1, "failing_since": None, "next_attempt_at": None}
     changes.lot_becomes(tx, row, LotState.SENT, "", sent_at=tx.at, ack_due=stamp(ack_due), **success)
@@ -121,7 +121,7 @@ def failed(tx: Transaction, lot_id: str, reason: str, next_attempt_at: datetime)
     """Back to where the lot came from, until its next turn."""
     row = find(tx, lot_id)
     _end_attempt(tx, row.seq, "failed", reason)
-    if LotState(row.state) in FINAL_LOT:
+    if not _is_in_hand(row):
         return
     failure = {"attempts": row.attempts + 1, "failing_since": row.failing_since or tx.at}
     changes.lot_becomes(tx, row, _resting(row), reason, next_attempt_at=stamp(next_attempt_at), **failure)
@@ -148,6 +148,8 @@ def park(tx: Transaction, lot_id: str, reason: str) -> None:
 def release(tx: Transaction, lot_id: str, reason: str) -> None:
     """A person has decided: the lot starts afresh."""
     row = find(tx, lot_id)
+    if row.state != LotState.PARKED:
+        raise StoreError(f"lot {lot_id} is {row.state}: only a parked lot is released", code="state")
     afresh = {"attempts": 0, "sends": 0, "failing_since": None, "next_attempt_at": tx.at, "retry": 0}
     changes.lot_becomes(tx, row, _resting(row), reason, **afresh)
 
@@ -215,6 +217,15 @@ def lot_row(
         reason=row.reason if reason is None else reason,
         message=message,
     )
+
+
+def _is_in_hand(row: Row[Any]) -> bool:
+    """Whether a worker's answer about this lot still counts: not once it was answered or parked meanwhile."""
+    if row.state in FINAL_LOT or row.state == LotState.PARKED:
+        return False
+    if row.state != LotState.SENDING:
+        raise StoreError(f"lot {row.id} is {row.state}: nobody claimed it", code="state")
+    return True
 
 
 def _resting(row: Row[Any]) -> LotState:

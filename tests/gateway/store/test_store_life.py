@@ -157,6 +157,29 @@ def test_parked_lots_stay_until_released(line: Line) -> None:
     assert line.store.claim_due(line.clock.now(), 1, LEASE)[0].message == sealed.message
 
 
+def test_only_the_right_lot_is_told_or_released(line: Line) -> None:
+    """A lot that nobody claimed takes no answer, and only a parked lot is released."""
+    sealed = line.lot()
+    now = line.clock.now()
+    for tell in (lambda: line.store.sent(sealed.id, now), lambda: line.store.failed(sealed.id, "no", now)):
+        with pytest.raises(StoreError, match="nobody claimed it"):
+            tell()
+    for refused_in in ("SEALED", "SENDING", "SENT"):
+        assert line.lot_state(sealed.id) == refused_in
+        with pytest.raises(StoreError, match="only a parked lot"):
+            line.store.release(sealed.id, "by mistake")
+        if refused_in == "SEALED":
+            line.store.claim_due(now, 1, LEASE)
+        elif refused_in == "SENDING":
+            line.store.sent(sealed.id, now)
+    with pytest.raises(StoreError, match="nobody claimed it"):
+        line.store.failed(sealed.id, "too late", now)
+    line.store.park(sealed.id, "by hand")
+    line.store.sent(sealed.id, now)
+    assert line.lot_state(sealed.id) == "PARKED"
+    line.store.release(sealed.id, "on purpose")
+
+
 def test_silence_makes_a_lot_overdue_and_then_parked(line: Line) -> None:
     """A lot without receipt is due again with the same bytes; after five sends a person must look."""
     sealed = line.lot()
