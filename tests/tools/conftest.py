@@ -6,7 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -43,7 +43,6 @@ BORN = date(1980, 3, 1)
 BILLING = "991000009"
 NATIONAL_ID = "810009999996"
 SERIAL = "80250000019900000001"
-CARE = date(2026, 11, 19)
 
 
 @dataclass
@@ -66,7 +65,9 @@ class Practice:
     def request(self, **changes: object) -> CareRequest:
         """A consultation of a general practitioner, third-party payment of the AMO share."""
         beneficiary = Beneficiary(BORN)
-        base = CareRequest(CARE, Practitioner(), beneficiary, (Act("G"),), third_party="amo")
+        base = CareRequest(
+            self.now.date() - timedelta(days=1), Practitioner(), beneficiary, (Act("G"),), third_party="amo"
+        )
         return replace(base, **changes)  # type: ignore[arg-type]
 
     def fse(
@@ -80,7 +81,7 @@ class Practice:
         )  # fmt: skip
         secured = mode in (3, 4)
         draft = encode_fse(
-            number, NOW, PractitionerIds(BILLING, NATIONAL_ID, "DOCTEUR TEST"), insured, request,
+            number, self.now, PractitionerIds(BILLING, NATIONAL_ID, "DOCTEUR TEST"), insured, request,
             price(request, self.tables), mode=mode, vitale_serial=SERIAL if secured else "", cps_serial="42",
         )  # fmt: skip
         if not secured:
@@ -91,13 +92,19 @@ class Practice:
     def numbers(self, at: int | None = None) -> LotNumbers:
         """Numbers for the next lot."""
         count = next(self.counter) if at is None else at
-        return LotNumbers(count % 999 + 1, NOW.date(), f"{count:06d}", compostage(NOW, count))
+        return LotNumbers(count % 999 + 1, self.now.date(), f"{count:06d}", compostage(self.now, count))
 
     def lot(self, *fses: Fse, numbers: LotNumbers | None = None) -> Lot:
         """A signed lot of these invoices."""
         family = "signed" if fses[0].mode in (3, 4) else "without-vitale"
         header = LotHeader(
-            BILLING, NATIONAL_ID, "DOCTEUR TEST", fses[0].destination, numbers or self.numbers(), NOW, family
+            BILLING,
+            NATIONAL_ID,
+            "DOCTEUR TEST",
+            fses[0].destination,
+            numbers or self.numbers(),
+            self.now,
+            family,
         )
         draft = build_lot(header, fses)
         return draft.signed(self.cps.sign_digest(draft.digest), self.cps.certificate)
@@ -112,14 +119,14 @@ class Practice:
             policy=policy_named(self.policy_name),
             signer=self.cps if self.policy_name == "modern" else None,
             rng=os.urandom,
-            now=NOW,
+            now=self.now,
         )
 
     def message(self, *numbers: int, **changes: object) -> bytes:
         """A sealed lot of simple invoices with these numbers."""
         return self.seal(self.lot(*(self.fse(number, **changes) for number in numbers))).message  # type: ignore[arg-type]
 
-    def open(self, message: bytes, when: datetime = NOW) -> Opened:
+    def open(self, message: bytes, when: datetime | None = None) -> Opened:
         """What the practice finds in an answer."""
         return open_sealed(
             message,
@@ -127,7 +134,7 @@ class Practice:
             policy=policy_named(self.policy_name),
             trust=self.authority.trust(),
             purpose=Purpose.RECEIVER_SIGNATURE,
-            when=when,
+            when=when or self.now,
         )
 
 
@@ -158,6 +165,15 @@ class Bench:
         return self.parts.ledger.rows(query, *values)
 
 
+def make_cards(authority: Authority, now: datetime) -> tuple[SoftwareSigner, RSAPrivateKey, bytes]:
+    """A CPS signer, and the key and certificate of a Vitale."""
+    key = generate_key()
+    modulus = key.public_key().public_numbers().n.to_bytes(256, "big")
+    expiry = now.date() + timedelta(days=1000)
+    certificate = authority.issuer.issue_vitale(bytes.fromhex(SERIAL), modulus, expiry)
+    return authority.software_cps(NATIONAL_ID, now), key, certificate
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """One test authority for the whole session."""
@@ -167,16 +183,21 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="session")
 def cards(authority: Authority) -> tuple[SoftwareSigner, RSAPrivateKey, bytes]:
     """A CPS and a Vitale as software keys."""
-    key = generate_key()
-    modulus = key.public_key().public_numbers().n.to_bytes(256, "big")
-    certificate = authority.issuer.issue_vitale(bytes.fromhex(SERIAL), modulus, date(2030, 12, 31))
-    return authority.software_cps(NATIONAL_ID, NOW), key, certificate
+    return make_cards(authority, NOW)
 
 
 @pytest.fixture
 def practice(authority: Authority, cards: tuple[SoftwareSigner, RSAPrivateKey, bytes]) -> Practice:
     """A practice whose numbers start anew."""
     return Practice(authority, *cards)
+
+
+@pytest.fixture(scope="session")
+def present(tmp_path_factory: pytest.TempPathFactory) -> Practice:
+    """A practice of today, with its own authority: for receivers that run as programs."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    authority = Authority.create(tmp_path_factory.mktemp("present") / "authority", now)
+    return Practice(authority, *make_cards(authority, now), now=now)
 
 
 @pytest.fixture

@@ -14,9 +14,11 @@ import pytest
 
 from gateway.cms.enveloped import encrypt
 from gateway.cms.policy import MODERN
-from gateway.lots.lot import Lot
+from gateway.cms.signed import SoftwareSigner
+from gateway.lots.fse import Fse
 from gateway.lots.sealing import Envelope, seal_content
 from gateway.pki.opposition import Opposition, OppositionList, encode_base
+from gateway.records import security
 from gateway.records.arl import Arl, parse_arl
 from tools.receiver.answers import Answer
 
@@ -169,18 +171,73 @@ def test_certificate_chain(bench: Bench) -> None:
     assert bench.handle(practice.message(1)).positive
 
 
-def test_signature_of_an_invoice(bench: Bench) -> None:
-    """One changed amount inside a signed lot is refused after the signer is known, with its place."""
-    practice = bench.practice
-    first, second = practice.fse(1), practice.fse(2)
-    forged = type(second).parse(second.records.replace(b"DOCTEUR", b"DOCTEUR"))
-    moved = type(second)(second.records[:256] + first.records[256:], forged.invoice)
-    lot = practice.lot(first, second)
-    broken = Lot(lot.header, (first, moved), lot.digest, lot.file.replace(second.records, moved.records))
-    answer = bench.handle(practice.seal(broken).message)
-    assert not answer.positive
-    assert answer.error_class in "FLS"
-    assert bench.handle(practice.seal(lot).message).positive
+def stranger(bench: Bench) -> SoftwareSigner:
+    """Another card of the same professional: a valid certificate, another key."""
+    return bench.practice.authority.software_cps("810009999996", bench.practice.now)
+
+
+@pytest.mark.parametrize("policy", ["modern", "sesam"])
+def test_signatures_of_an_invoice(build: Callable[..., Bench], policy: str) -> None:
+    """Wrong card signatures inside a well-signed lot: precise codes and places, in both profiles."""
+    bench = build(policy=policy)
+    practice, good = bench.practice, bench.practice.fse(8)
+    invoice = good.invoice
+    cps = good.records.replace(*_swap(invoice.signature, stranger(bench).sign_digest(invoice.digest), "P"))
+    seal = good.records.replace(*_swap(invoice.seal, bytes(256), "V"))
+    for records, code in ((cps, "S5003"), (seal, "S5004")):
+        lot = practice.lot(practice.fse(7), Fse.parse(records))
+        arl = arl_of(bench.handle(practice.seal(lot).message))
+        assert arl.error_class + arl.error_code == code
+        [reject] = arl.rejects
+        assert (reject.invoice, reject.record > 3) == (8, True)
+    assert bench.rows("SELECT count(*) FROM claim") == [(0,)]
+    assert bench.handle(practice.seal(practice.lot(practice.fse(7), good)).message).positive
+
+
+def _swap(old: bytes, new: bytes, letter: str) -> tuple[bytes, bytes]:
+    """The records that hold one signature, and those that hold another."""
+    return security.split(old, letter), security.split(new, letter)
+
+
+@pytest.mark.parametrize(("policy", "code"), [("modern", "S5001"), ("sesam", "E1000")])
+def test_signature_of_the_lot(build: Callable[..., Bench], policy: str, code: str) -> None:
+    """A wrong lot signature: in `sesam` nobody is known before it stands: the uniform answer."""
+    bench = build(policy=policy)
+    lot = bench.practice.lot(bench.practice.fse(1))
+    signature = bench.practice.cps.sign_digest(lot.digest)
+    wrong = replace(lot, file=lot.file.replace(*_swap(signature, bytes(255) + b"1", "S")))
+    assert refused(bench, bench.practice.seal(wrong).message) == code
+    assert bench.handle(bench.practice.seal(lot).message).positive
+
+
+@pytest.mark.parametrize("policy", ["modern", "sesam"])
+def test_flipped_bits_have_one_answer(build: Callable[..., Bench], policy: str) -> None:
+    """Wherever the envelope is touched, the answer is the same (CBC included: it dies at the signature)."""
+    bench = build(policy=policy)
+    good = bench.practice.message(1)
+    head, _, body = good.partition(b"\r\n\r\n")
+    data = bytearray(base64.b64decode(body))
+    codes = set()
+    for at in range(0, len(data), len(data) // 40):
+        data[at] ^= 0x10
+        codes.add(refused(bench, head + b"\r\n\r\n" + _base64_lines(bytes(data))))
+        data[at] ^= 0x10
+    assert codes == {"E1000"}
+    assert bench.handle(head + b"\r\n\r\n" + _base64_lines(bytes(data))).positive
+
+
+def test_key_of_the_insured_number(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A well-signed invoice with a wrong NIR key is refused as F at its position, without the number."""
+    from tools.receiver import core
+
+    raw = bench.practice.message(6)
+    with monkeypatch.context() as patch:
+        patch.setattr(core, "nir_key", lambda nir: 1)
+        arl = arl_of(bench.handle(raw))
+    [reject] = arl.rejects
+    assert (reject.error_class, reject.code, reject.invoice, reject.position) == ("F", "2003", 6, 25)
+    assert bench.practice.fse(9).view().nir not in reject.text
+    assert bench.handle(bench.practice.message(6)).positive
 
 
 def test_another_professional_cannot_send_for_this_one(bench: Bench) -> None:

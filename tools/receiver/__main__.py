@@ -68,6 +68,7 @@ def _state_command(
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from tools.pki import Authority  # noqa: PLC0415
     from tools.receiver.config import ReceiverConfig  # noqa: PLC0415
     from tools.receiver.service import start_receiver  # noqa: PLC0415
 
@@ -89,6 +90,7 @@ def _serve(options: argparse.Namespace) -> int:
         faults=options.fault,
         say=lambda line: print(line, flush=True),
     )
+    Authority.load(options.authority).renew_crls(config.clock.now())
     running = start_receiver(config)
     print(f"receiver: {options.policy}, listening on {options.host} port {running.port}", flush=True)
     ended.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import threading
 from typing import Any
 
@@ -102,6 +103,7 @@ class House:
 
     def __init__(self, intake: Intake, faults: Faults, limits: Limits) -> None:
         self.faults, self.limits, self.inside = faults, limits, 0
+        logging.getLogger("mail.log").setLevel(logging.ERROR)  # what peers type is not for this log
         self._handler = LotHandler(intake, faults)
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
