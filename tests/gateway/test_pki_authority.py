@@ -11,7 +11,7 @@ from cryptography import x509
 from card.issuer import TestIssuer
 from gateway.cms.enveloped import decrypt, encrypt
 from gateway.cms.policy import MODERN
-from gateway.errors import InputError
+from gateway.errors import InputError, TrustError
 from gateway.pki import Purpose
 from tools.pki import Authority
 from tools.pki.__main__ import main
@@ -65,10 +65,13 @@ def test_practices(authority: Authority) -> None:
 
 
 def test_lists_are_renewed(authority: Authority) -> None:
-    """Lists last seven days; renewed, they last again."""
+    """Lists last seven days; renewed, they last again, also for a reader whose clock is a little behind."""
     cps, later = authority.software_cps("899700000012", NOW), NOW + timedelta(days=30)
+    with pytest.raises(TrustError, match="stale"):
+        authority.trust().validate(cps.certificate, later, Purpose.CPS_SIGNATURE)
     authority.renew_crls(later)
-    authority.trust().validate(cps.certificate, later, Purpose.CPS_SIGNATURE)
+    for when in (later, later - timedelta(minutes=5), later + timedelta(days=7)):
+        authority.trust().validate(cps.certificate, when, Purpose.CPS_SIGNATURE)
 
 
 def test_every_name_says_test(authority: Authority) -> None:

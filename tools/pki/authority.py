@@ -41,6 +41,8 @@ FACTURATION_NAME = "AC FACTURATION TEST"
 RECEIVER_NAME = "01349@349.01.rss.fr"
 RECEIVER_YEARS = 3
 CRL_LIFETIME = timedelta(days=7)
+CRL_BACKDATING = timedelta(hours=1)
+"""Lists are dated back, so that a reader whose clock is a little behind does not see the future."""
 
 RECEIVER_USAGES = {
     "receiver-signature": ("digital_signature",),
@@ -164,7 +166,7 @@ class Authority:
         """Publish fresh revocation lists, good for seven days."""
         number = int(now.timestamp())
         for name, authority in self._publishers().items():
-            crl = authority.crl(now, lifetime=CRL_LIFETIME, number=number)
+            crl = authority.crl(now - CRL_BACKDATING, lifetime=CRL_LIFETIME + CRL_BACKDATING, number=number)
             _write(self.trust_directory / "crls" / f"{name}.crl", crl)
 
     def _publishers(self) -> dict[str, CertificateAuthority]:
