@@ -136,8 +136,8 @@ class Ef:
 
     @property
     def capacity(self) -> int:
-        """How many records the file can hold."""
-        return self.size // self.record_size
+        """How many records the file can hold; P1 counts to 254."""
+        return min(254, self.size // self.record_size)
 
     def records(self) -> list[bytes]:
         """The records, number 1 first (the newest one in a cyclic file)."""

@@ -90,8 +90,9 @@ class Pin:
         digits = len(value.rstrip(PAD))
         with self._memory.transaction():
             self._memory.put(f"{self._key}/rule", bytes((max_tries, digits)) + self.acl)
-            self.max_tries, self._digits = max_tries, digits
-            self.change(value)
+            self._memory.put(f"{self._key}/tries", bytes((max_tries,)))
+            self._memory.put(self._key, value)
+        self.max_tries, self._digits = max_tries, digits
 
 
 class PinCommands:
