@@ -41,9 +41,10 @@ class LotHeader:
     family: str = "signed"
     test: bool = True
 
+    # INVENTED(sender-number): the norm says fourteen digits, here zeros and the billing number.
     @property
     def sender(self) -> str:
-        """B2 000, 6-19: the billing number with zeros in front."""
+        """B2 000, 6-19."""
         return self.billing_number.rjust(14, "0")
 
 

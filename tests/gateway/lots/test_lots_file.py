@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import InputError
 from gateway.lots.fse import Fse
-from gateway.lots.lot import Lot, build_lot, cut
+from gateway.lots.lot import Lot, build_lot, cut, lot_totals
 from gateway.lots.lot_file import parse_file
 from gateway.lots.numbering import LotNumbers
 from gateway.lots.organism import Organism
@@ -235,3 +235,38 @@ def test_numbers_are_values(world: World) -> None:
     first, second = world.lot(world.fse(1)), world.lot(world.fse(1), numbers=other)
     assert first.digest != second.digest
     assert first.file != second.file
+
+
+def test_end_repeats_the_beginning(lot: Lot) -> None:
+    """A 999 that names another file than 000 is refused."""
+    records = records_of(lot.file)
+    values = b2.FileEnd.decode(records[-1])
+    records[-1] = b2.FileEnd.encode(**{**values, "file_id": "000008"})
+    assert refused(b"".join(records)).error_code == "4009"
+
+
+def test_lot_security_of_another_professional(lot: Lot) -> None:
+    """A 7L that carries another billing number than its lot is refused."""
+    mark = b"7" + BILLING.encode() + b"L"
+    assert refused(lot.file.replace(mark, b"7991234572L")).error_code == "4008"
+
+
+def test_lot_of_too_many_records(world: World) -> None:
+    """A file within 999 records whose lot passes 950 is refused; at 950 the limit says nothing."""
+    numbered = [world.fse(n, mode=5) for n in range(1, 239)]
+    for count, code in ((237, None), (238, "4007")):
+        data = _degraded_file(world, numbered[:count])
+        if code is None:
+            assert len(parse_file(data).lots[0].fses) == count
+        else:
+            assert refused(data).error_code == code
+
+
+def _degraded_file(world: World, fses: list[Fse]) -> bytes:
+    """A file of one degraded lot, with true counters whatever its size."""
+    small = world.lot(fses[0], family="degraded")
+    records = records_of(small.file)
+    end = b2.LotEnd.encode(**{**b2.LotEnd.decode(records[-2]), **lot_totals(fses)})
+    body = [records[0], records[1], *(fse.records for fse in fses), end]
+    size = sum(len(record) for record in body) // 128 + 1
+    return b"".join([*body, b2.FileEnd.encode(**{**b2.FileEnd.decode(records[-1]), "records": size})])

@@ -239,3 +239,29 @@ def test_unused_bits_of_a_certificate(world: World, lot: Lot) -> None:
     draft = build_lot(lot.header, lot.fses)
     changed = draft.signed(world.cps.sign_digest(draft.digest), der[:-257] + b"\x01" + der[-256:])
     assert refused_lot(world, changed.file).error_code == "5002"
+
+
+def test_thousand_pairs_of_signer_and_practitioner(world: World) -> None:
+    """A8: of 1,000 FSE that name somebody else than the holder of the signing card, none is verified."""
+    chance = random.Random(SEED)
+    for number in range(1, 1001):
+        national_id = f"8{chance.randrange(10**11):011d}"
+        draft = world.draft(
+            number, practitioner=PractitionerIds(BILLING, national_id, "DOCTEUR TEST"), mode=1
+        )
+        assert refused_fse(world, world.sealed(draft)).error_code == "5006"
+    verify_fse(world.fse(1, mode=1), world.cps.certificate, world.vitale_authority)
+
+
+def test_card_past_its_end(world: World) -> None:
+    """A FSE made after the end of validity of its Vitale card is refused, on the last day it is accepted."""
+    from gateway.lots.fse import encode_fse
+    from tests.gateway.lots.world import INSURED, PRACTITIONER, SERIAL, priced
+
+    for year, day, good in ((2030, 31, True), (2031, 1, False)):
+        moment = NOW.replace(year=year, month=12 if good else 1, day=day)
+        draft = encode_fse(1, moment, PRACTITIONER, INSURED, world.request, priced(), vitale_serial=SERIAL)
+        if good:
+            verify_fse(world.sealed(draft), world.cps.certificate, world.vitale_authority)
+        else:
+            assert refused_fse(world, world.sealed(draft)).error_code == "5005"

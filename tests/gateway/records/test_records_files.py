@@ -80,7 +80,7 @@ PAYMENTS = st.builds(
     first_name=st.just("BETA"),
     own_nir=st.sampled_from(("", "2501962643502")),
     own_key=st.just(""),
-    birth_date=st.none() | st.dates(date(1921, 1, 1), date(2019, 12, 31)),
+    birth_date=st.none() | st.dates(date(1931, 1, 1), date(2019, 12, 31)),
 ).map(lambda payment: replace(payment, own_key="53" if payment.own_nir else ""))
 RETURNS = st.builds(
     NoemieReturn,
