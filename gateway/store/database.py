@@ -48,6 +48,7 @@ STEPS = (
     "post-unreadable",
     "purge",
     "audit",
+    "batch",
 )
 """Every durable step; each has the failpoints `<step>-before`, `<step>-commit` (written, not yet
 durable) and `<step>-after`."""
@@ -152,17 +153,20 @@ class Database:
             else:
                 with self._joined(self._current):
                     yield self._current
+                failpoint(f"{name}-commit")
         failpoint(f"{name}-after")
 
     @contextmanager
     def batch(self) -> Iterator[None]:
         """One transaction around several steps."""
+        failpoint("batch-before")
         with self._guard:
             if self._current is not None:
                 yield
                 return
             with self._transaction("batch"):
                 yield
+        failpoint("batch-after")
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
@@ -190,7 +194,9 @@ class Database:
                 self._current = transaction
                 yield transaction
                 if transaction.undone:
-                    raise StoreError("nothing of this batch was kept, because one of its steps was refused")
+                    raise StoreError(
+                        "nothing of this batch was kept: one of its steps was refused", code="batch"
+                    )
                 transaction.finish()
                 failpoint(f"{name}-commit")
         except BaseException:
@@ -233,6 +239,8 @@ class Database:
             return StoreError(f"the store {self.path} {sentence}", code="busy")
         if "readonly" in problem:
             return StoreError(f"the store {self.path} may only be read", code="read-only")
+        if "i/o error" not in problem and "unable to open" not in problem:
+            return StoreError(f"the store {self.path} refused this step and kept nothing of it: {problem}")
         # A failed write or sync is never retried into success: what the disk really holds is only
         # known after opening again.
         self._broken = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import stat
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import gateway.store
 from gateway.clock import SimulatedClock
 from gateway.errors import StoreError
 from gateway.store.database import assert_durable
@@ -103,6 +105,8 @@ def _keep_until_refused(line: Line, numbers: range, kept: list[int]) -> None:
 def test_failing_disk_stops_the_store(line: Line) -> None:
     """After a disk error the store refuses everything until it is opened again: no retry into success."""
     database = line.store._database
+    assert database._sentence("too many sql variables").code == "store"
+    line.keep()
     assert database._sentence("disk i/o error").code == "broken"
     with pytest.raises(StoreError, match="start the gateway again"):
         line.keep()
@@ -218,3 +222,12 @@ def test_threads_share_one_store(line: Line) -> None:
     assert line.store.counts().fse["SIGNED"] == 80
     assert line.store.fse_list(limit=1)[0].number == 80
     line.store.verify_audit()
+
+
+def test_every_error_code_is_explained() -> None:
+    """Each code that the store may give is in the README of the room, and none that it never gives."""
+    room = Path(gateway.store.__file__).parent
+    sources = "".join(path.read_text() for path in [*room.glob("*.py"), room.parent / "audit.py"])
+    given = set(re.findall(r'code="([a-z-]+)"', sources)) | {"store"}
+    table = (room / "README.md").read_text().split("## Error codes")[1].split("## Failpoints")[0]
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)) == given
