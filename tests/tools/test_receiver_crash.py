@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def settle(present: Practice, root: Path, wanted: int) -> tuple[list[bytes], lis
     """Wait until this many invoices were answered; raw ARL mails and NOEMIE files of the mailbox."""
     box, end = Maildir(root / "mail"), time.monotonic() + PATIENCE
     while True:
-        opened = [(raw, present.open(raw).payload) for _, raw in box.pending()]
+        opened = [(raw, present.open(raw, datetime.now(UTC)).payload) for _, raw in box.pending()]
         returns = [payload for _, payload in opened if payload[47:49] == b"NO"]
         arls = [raw for raw, payload in opened if payload[47:49] == b"AR"]
         if arls and len({p.invoice for r in returns for p in parse_noemie(r).payments}) >= wanted:
@@ -101,7 +102,7 @@ def test_killed_at_a_step(present: Practice, tmp_path: Path, step: str) -> None:
     code, said = again.end()
     assert (code, "Traceback" in said) == (0, False)
     assert len(set(arls)) == 1, "every ARL is the same bytes"
-    assert parse_arl(present.open(arls[0]).payload).positive
+    assert parse_arl(present.open(arls[0], datetime.now(UTC)).payload).positive
     assert {parse_noemie(text).total_cents for text in set(returns)} == {2100}
     assert len({parse_noemie(text).file_id for text in returns}) == 1
     with Ledger(tmp_path / "state" / LEDGER_FILE) as ledger:

@@ -46,29 +46,27 @@ class Judged:
     claims: tuple[Claim, ...] = ()
 
     @property
+    def error(self) -> tuple[str, str]:
+        """Class and code of the refusal; both empty for a positive ARL."""
+        if self.arl is not None:
+            return self.arl.error_class, self.arl.error_code
+        refusal = self.opening.refusal
+        return ("", "") if refusal is None else (refusal.error_class, refusal.error_code)
+
+    @property
     def answer(self) -> Answer:
         """The answer to a message seen for the first time."""
-        arl = self.arl
+        error_class, code = self.error
         return Answer(
             key=None if self.lot is None else self.lot.key,
-            positive=arl is not None and arl.positive,
-            error_class=_class(self),
-            code=_code(self),
+            positive=self.arl is not None and self.arl.positive,
+            error_class=error_class,
+            code=code,
             arl=self.reply.clear,
             message=self.reply.message,
             reason=self.opening.reason,
-            invoices=0 if arl is None else arl.invoices,
+            invoices=0 if self.arl is None else self.arl.invoices,
         )
-
-
-def _class(judged: Judged) -> str:
-    refusal = judged.opening.refusal
-    return judged.arl.error_class if judged.arl else refusal.error_class if refusal else ""
-
-
-def _code(judged: Judged) -> str:
-    refusal = judged.opening.refusal
-    return judged.arl.error_code if judged.arl else refusal.error_code if refusal else ""
 
 
 @dataclass(frozen=True)
@@ -132,6 +130,8 @@ class Receiver:
         assert named is not None
         views = [fse.view() for fse in verified.fses]
         refusals = tuple(self._invoice_refusals(verified, views))
+        if refusals:
+            opening = replace(opening, reason=str(refusals[0]))
         arl = acknowledge(named, when, refusals)
         lot = self._lot(raw, named, verified, arl, when)
         claims = () if refusals else self._claims(verified, views, when)

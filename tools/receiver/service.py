@@ -200,9 +200,9 @@ class Speaker:
         """What to do when a group of answers is durable."""
 
         def told(answers: list[Answer]) -> None:
-            wake()
             for answer in answers:
                 self._say(describe(answer))
+            wake()
 
         return told
 
