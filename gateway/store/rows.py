@@ -151,10 +151,14 @@ class PaymentOutcome:
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
-    """One change of state: when, from what (empty at birth), to what, why."""
+    """One change of state: when, of what ("fse" or "lot", and its number or id), from what, to what, why.
+
+    `before` is empty at birth.
+    """
 
     at: datetime
     what: str
+    id: str
     before: str
     after: str
     reason: str

@@ -55,8 +55,8 @@ def history(tx: Transaction, number: int, practice: str | None) -> list[HistoryL
     mine = (change.c.kind == "fse") & (change.c.ref == rows[0].id)
     of_lot = (change.c.kind == "lot") & (change.c.ref == rows[0].lot_seq)
     lines = tx.rows(sa.select(change).where(mine | of_lot).order_by(change.c.at, change.c.id))
-    names = {"fse": f"FSE {number}", "lot": f"lot {rows[0].lot_id}"}
-    return [HistoryLine(moment(row.at), names[row.kind], row.before, row.after, row.reason) for row in lines]
+    ids = {"fse": str(number), "lot": str(rows[0].lot_id)}
+    return [_history_line(row, ids[row.kind]) for row in lines]
 
 
 def unmatched(tx: Transaction, limit: int) -> list[Unmatched]:
@@ -139,6 +139,10 @@ def _fse_row(row: Row[Any]) -> FseRow:
         changed_at=moment(row.changed_at),
         reason=row.reason,
     )
+
+
+def _history_line(row: Row[Any], ref: str) -> HistoryLine:
+    return HistoryLine(moment(row.at), row.kind, ref, row.before, row.after, row.reason)
 
 
 def _which(number: int, rows: list[Row[Any]]) -> str:

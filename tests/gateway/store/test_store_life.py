@@ -22,9 +22,9 @@ def test_whole_life(line: Line) -> None:
     line.store.post_payment([payment(1, sealed)], b"noemie", "m2", PRACTICE)
     assert (line.fse_state(1), line.fse_state(2)) == ("PAID", "ACCEPTED")
     assert line.lot_state(sealed.id) == "ACKNOWLEDGED"
-    after = [row.after for row in line.store.history(1) if row.what == "FSE 1"]
+    after = [row.after for row in line.store.history(1) if row.what == "fse"]
     assert after == ["SIGNED", "IN_LOT", "SENT", "ACCEPTED", "PAID"]
-    lot_after = [row.after for row in line.store.history(1) if row.what.startswith("lot")]
+    lot_after = [row.after for row in line.store.history(1) if row.what == "lot"]
     assert lot_after == ["SEALED", "SENDING", "SENT", "ACKNOWLEDGED"]
 
 
@@ -285,7 +285,7 @@ def test_a_payment_proves_what_a_lost_receipt_did_not_say(line: Line) -> None:
     sealed = line.lot()
     line.send(sealed)
     line.store.post_payment([payment(1, sealed)], b"file", "k", PRACTICE)
-    assert [row.after for row in line.store.history(1) if row.what == "FSE 1"][-2:] == ["ACCEPTED", "PAID"]
+    assert [row.after for row in line.store.history(1) if row.what == "fse"][-2:] == ["ACCEPTED", "PAID"]
     wrong_day = payment(1, sealed, lot_date=date(2020, 1, 1))
     assert line.store.post_payment([wrong_day], b"3", "k", PRACTICE)[0].outcome is Outcome.UNMATCHED
 

@@ -217,7 +217,7 @@ class StoreMachine(RuleBasedStateMachine):
     def history_obeys_the_tables(self) -> None:
         """Each line of history is a step of the tables and starts where the one before ended."""
         for number, state in self.fse.items():
-            lines = [row for row in self.line.store.history(number) if row.what == f"FSE {number}"]
+            lines = [row for row in self.line.store.history(number) if row.what == "fse"]
             assert [row.after for row in lines][:1] == ["SIGNED"]
             assert lines[-1].after == state
             for one, two in pairwise(lines):
