@@ -21,7 +21,7 @@ CREATE_DF, CREATE_EF, DELETE_CHILD = 4, 5, 6  # on a DF
 PIN_CHANGE, PIN_VERIFY, PIN_RESET = 0, 1, 2  # on a PIN
 KEY_SIGN, KEY_AUTHENTICATE, KEY_DECIPHER = 0, 1, 2  # on a private key
 
-Conditions = tuple[int, int, int, int, int, int, int]
+Conditions = tuple[int, ...]
 
 _PIN_OF_ENVIRONMENT = {0: 0x01, 1: 0x01, 3: 0x02}
 _NOTHING: Conditions = (NEVER,) * 7
@@ -32,11 +32,9 @@ def read_rules(acl: bytes) -> Conditions:
     if not acl:
         return _NOTHING
     mode, conditions = acl[0], iter(acl[1:])
-    try:
-        found = tuple(next(conditions) if mode & (0x40 >> bit) else NEVER for bit in range(7))
-    except StopIteration:
-        raise ValueError("an access rule has fewer conditions than its mode byte announces") from None
-    return found  # type: ignore[return-value]
+    if len(acl) - 1 < (mode & 0x7F).bit_count():
+        raise ValueError("an access rule has fewer conditions than its mode byte announces")
+    return tuple(next(conditions) if mode & (0x40 >> bit) else NEVER for bit in range(7))
 
 
 class SecurityStatus:

@@ -213,7 +213,7 @@ def branches(image: bytes, command: bytes, made: list[int]) -> set[tuple[bytes, 
     made[0] = 0
     mount(whole).send(command)
     found = {(whole.read(), made[0])}
-    for cut, behaviour in itertools.product(range(1, whole.calls + 1), BEHAVIOURS):
+    for cut, behaviour in itertools.product(range(1, whole.calls + 1), ("nothing", "all")):
         storage = CutStorage(image, cut, behaviour)
         made[0] = 0
         with pytest.raises(PowerCut):
