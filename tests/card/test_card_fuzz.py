@@ -4,31 +4,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from card.iso7816.status import _NAMES
-from tests.card.bench import AID_CONTACT, AID_MF, AID_VITALE, Host, cps_items, powered, vitale_items
+from tests.card.bench import (
+    AID_CONTACT,
+    AID_MF,
+    AID_VITALE,
+    PIN_1234,
+    PUK_GOOD,
+    Host,
+    cps_items,
+    powered,
+    vitale_items,
+)
 
 SECOND_FACE = {0x9240, 0x9402, 0x9404, 0x9408, 0x9802, 0x9804, 0x9808, 0x9810, 0x9840}
 FACES = ("cps", "blank cps", "vitale", "blank vitale")
 
 # Instructions that exist somewhere, and a few that do not.
 INSTRUCTIONS = st.sampled_from(bytes.fromhex("A4B0B1D6D7B2DCE2E0E4440420242C222A888482CACBDB47C010FF70"))
+PARAMETER_BYTES = bytes.fromhex(
+    "0000040C020C080409049E9A90A0808600AE41AA41B641A441B8F3013FFF00010002018182000014"
+)
 PARAMETERS = st.sampled_from(
-    [
-        bytes.fromhex(text)
-        for text in (
-            "0000 040C 020C 0804 0904 9E9A 90A0 8086 00AE 41AA 41B6 41A4 41B8 F301 3FFF 0001 0002 0181 8200 0014"
-        ).split()
-    ]
+    [PARAMETER_BYTES[at : at + 2] for at in range(0, len(PARAMETER_BYTES), 2)]
 ) | st.binary(min_size=2, max_size=2)
 FIELDS = st.sampled_from(
     [
-        bytes.fromhex(text)
-        for text in (
-            "3F00 0001 D107 D200 2000 2020 4010 31323334FFFFFFFF 3132333435363738 800142840181 800102840182 "
-            "80011A840182 4D087006BF810102A080 90008003414243 5401005302AABB 620F8002000A8201018302D3008C020100 "
-            "7014BF8101107F410D800104820831323334FFFFFFFF"
-        ).split()
+        *(bytes.fromhex(fid) for fid in ("3F00", "0001", "D107", "D200", "2000", "2020", "4010")),
+        *(PIN_1234, PUK_GOOD, AID_CONTACT, AID_MF, AID_VITALE),
+        *(bytes.fromhex(text) for text in ("800142840181", "800102840182", "80011A840182", "90008003414243")),
+        bytes.fromhex("4D087006BF810102A080"),
+        bytes.fromhex("5401005302AABB"),
+        bytes.fromhex("620F8002000A8201018302D3008C020100"),
+        bytes.fromhex("7014BF8101107F410D8001048208") + PIN_1234,
     ]
-    + [AID_CONTACT, AID_MF, AID_VITALE]
 )
 CLASSES = st.sampled_from([0x00] * 8 + [0xA0, 0xA0, 0x10, 0x0C, 0x01, 0xFF])
 
