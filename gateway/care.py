@@ -132,7 +132,7 @@ class Parties:
         return PractitionerIds(
             billing_number=situation.billing_number + situation.billing_key,
             national_id=self.cps.holder.national_id,
-            name=f"{self.cps.holder.name} {self.cps.holder.first_name}".strip(),
+            name=self.cps.holder.full_name,
             specialty=situation.specialty,
             convention=situation.convention,
             zone=situation.zone,

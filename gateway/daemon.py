@@ -1,4 +1,8 @@
-"""The gateway at work all day: takes care acts, makes lots, sends, collects, and stops in good order."""
+"""The gateway at work all day: takes care acts, makes lots, sends, collects, and stops in good order.
+
+Three loops run side by side, so that a slow receiver never keeps a patient waiting: the desk (acts, lots),
+sending, collecting. They share only the durable store.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +24,12 @@ from reader.errors import ReaderError
 
 Say = Callable[[str], None]
 
+DAY_SECONDS = 86_400.0
+
 
 @dataclass
 class Daemon:
-    """One practice, one desk. `turn()` does once all that is due; `run(stop)` turns until told to stop.
+    """One practice, one desk. `run(stop)` works until told to stop; `turn()` does once all that is due.
 
     `refresh` reads lists again that have changed; `lot_after`:
     how long the oldest kept FSE waits for company before its lot is closed.
@@ -37,27 +43,50 @@ class Daemon:
     say: Say
     refresh: Callable[[Practice], Practice] = lambda practice: practice
     lot_after: timedelta = timedelta(minutes=30)
+    retention_days: int = 90
     pause: float = 0.5
-    _lots_at: float = -1e9
+    _lots_at: float = -DAY_SECONDS
+    _forgot_at: float = -DAY_SECONDS
     _complaint: str = ""
 
     def run(self, stop: threading.Event) -> None:
-        """Turn until `stop` is set; the turn in hand is finished first."""
+        """Work until `stop` is set; what is in hand is finished first."""
         for name in self.inbox.interrupted():
             self.say(f"care act {name} was interrupted: look at `status` before handing it in again")
-        while not stop.is_set():
-            self._guarded(self.turn)
-            stop.wait(self.pause)
+        loops = [
+            threading.Thread(target=self._loop, args=(work, stop), name=work.__name__)
+            for work in (self._send, self._collect)
+        ]
+        for loop in loops:
+            loop.start()
+        self._loop(self._desk_turn, stop)
+        for loop in loops:
+            loop.join()
         self.desk.lock()
 
     def turn(self) -> None:
         """One pass: acts, lots, sending, returns. One part that fails does not stop the others."""
+        for work in (self._desk_turn, self._send, self._collect):
+            self._guarded(work)
+
+    def _loop(self, work: Callable[[], None], stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._guarded(work)
+            stop.wait(self.pause)
+
+    def _desk_turn(self) -> None:
         self._guarded(self._refresh)
         for name in self.inbox.waiting():
             self._answer(name)
         self._guarded(self._close_lots)
-        self._guarded(self._send)
-        self._guarded(self._collect)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Once a day: bodies whose legal time is over."""
+        now = self.practice.clock.monotonic()
+        if now - self._forgot_at >= DAY_SECONDS:
+            self._forgot_at = now
+            self.practice.store.forget_bodies(self.practice.clock.now(), self.retention_days)
 
     def _refresh(self) -> None:
         self.practice = self.refresh(self.practice)

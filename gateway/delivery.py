@@ -8,6 +8,7 @@ others, and nothing is deleted: a lot that fails for good is PARKED with its rea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -91,23 +92,34 @@ class Collected:
 
 
 def send_due(
-    store: Store, sender: Sender, clock: Clock, rng: Rng, *, limit: int = 20, backoff: Backoff | None = None
+    store: Store,
+    sender: Sender,
+    clock: Clock,
+    rng: Rng,
+    *,
+    beside: Sequence[Sender] = (),
+    limit: int = 20,
+    backoff: Backoff | None = None,
 ) -> Sent:
-    """One pass: mark overdue lots, claim what is due, send the same bytes, note what happened."""
+    """One pass: mark overdue lots, claim what is due, send the same bytes, note what happened.
+
+    `beside`: more connections to the same relay; lots then go side by side, one per connection.
+    """
     silent = store.overdue(clock.now())
     done = Sent(
         overdue=sum(row.state is LotState.OVERDUE for row in silent),
         parked=sum(row.state is LotState.PARKED for row in silent),
     )
+    senders, moment = (sender, *beside), _Moment(clock, rng, backoff or Backoff())
     claimed = store.claim_due(clock.now(), limit, LEASE)
     in_a_row = 0
-    for position, lot in enumerate(claimed):
+    for start in range(0, len(claimed), len(senders)):
         if in_a_row >= RELAY_UNWELL:
-            store.give_back([row.id for row in claimed[position:]])
+            store.give_back([row.id for row in claimed[start:]])
             break
-        state = _attempt(store, sender, lot, _Moment(clock, rng, backoff or Backoff()))
-        in_a_row = 0 if state is LotState.SENT else in_a_row + 1
-        done = _count(done, state)
+        for state in _attempts(store, senders, claimed[start : start + len(senders)], moment):
+            in_a_row = 0 if state is LotState.SENT else in_a_row + 1
+            done = _count(done, state)
     return done
 
 
@@ -136,14 +148,33 @@ class _Moment:
     backoff: Backoff
 
 
-def _attempt(store: Store, sender: Sender, lot: LotRow, moment: _Moment) -> LotState:
-    """Send one lot and note what happened; the state it is left in."""
+def _attempts(
+    store: Store, senders: Sequence[Sender], lots: Sequence[LotRow], moment: _Moment
+) -> list[LotState]:
+    """Send each lot over a connection of its own; note what happened in one transaction."""
+    if len(lots) == 1:
+        return [_note(store, lots[0], _send(senders[0], lots[0]), moment)]
+    with ThreadPoolExecutor(len(lots)) as pool:
+        failures = list(pool.map(_send, senders, lots))
+    with store.batch():
+        return [_note(store, lot, failure, moment) for lot, failure in zip(lots, failures, strict=True)]
+
+
+def _send(sender: Sender, lot: LotRow) -> GatewayError | None:
+    """Hand one lot to the relay; None when the relay took it."""
     try:
         sender.send(lot.sender, lot.recipient, lot.message)
-    except (Permanent, InputError) as refusal:
-        store.park(lot.id, str(refusal))
+    except (ExchangeError, InputError) as failure:
+        return failure
+    return None
+
+
+def _note(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Moment) -> LotState:
+    """Keep the outcome of one attempt; the state it leaves the lot in."""
+    if isinstance(failure, Permanent | InputError):
+        store.park(lot.id, str(failure))
         return LotState.PARKED
-    except ExchangeError as failure:
+    if failure is not None:
         return _failed(store, lot, str(failure), moment)
     store.sent(lot.id, receipt_due(moment.clock.now()))
     return LotState.SENT

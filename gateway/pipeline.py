@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.billing.engine import Price, price
 from gateway.cards.cps import CpsSession
@@ -15,7 +16,7 @@ from gateway.care import CareAct, Parties
 from gateway.exchange.calendar import legal_day, send_deadline
 from gateway.lots.fse import Fse, FseDraft, encode_fse
 from gateway.lots.lot import LotHeader, build_lot, cut
-from gateway.lots.organism import Organism
+from gateway.lots.numbering import LotNumbers
 from gateway.lots.sealing import SealedLot, seal
 from gateway.lots.verify import verify_fse
 from gateway.pki import Purpose
@@ -44,7 +45,7 @@ def bill(practice: Practice, cps: CpsSession, vitale: VitaleSession, act: CareAc
         parties = _read_cards(practice, cps, vitale, act)
     fse, priced = build_fse(practice, parties, vitale, act, number)
     with step("keep"):
-        practice.store.keep_fse(_row(practice, parties, act, fse, priced))
+        practice.store.keep_fse(kept_form(practice, parties, act, fse, priced))
     return Billed(number, priced, fse.destination.key)
 
 
@@ -69,7 +70,7 @@ def build_fse(
 
 
 def make_lots(practice: Practice, cps: CpsSession) -> list[SealedLot]:
-    """Steps 8 to 10 for every kept FSE of this CPS's holder; lots are queued durably one by one."""
+    """Steps 8 to 10 for every kept FSE of this CPS's holder."""
     made = []
     for group in practice.store.fse_waiting(practice.id):
         if group.practitioner == cps.holder.national_id:
@@ -94,7 +95,7 @@ def _sign(draft: FseDraft, cps: CpsSession, vitale: VitaleSession) -> Fse:
         return draft.sealed(vitale.seal(draft.digest), vitale.certificate, cps.sign_digest(draft.digest))
 
 
-def _row(practice: Practice, parties: Parties, act: CareAct, fse: Fse, priced: Price) -> StoredFse:
+def kept_form(practice: Practice, parties: Parties, act: CareAct, fse: Fse, priced: Price) -> StoredFse:
     """Step 7: what is kept. Nothing that names the patient is outside `body`."""
     return StoredFse(
         practice=practice.id,
@@ -116,34 +117,38 @@ def _row(practice: Practice, parties: Parties, act: CareAct, fse: Fse, priced: P
 
 
 def _lots_of_group(practice: Practice, cps: CpsSession, group: WaitingGroup) -> list[SealedLot]:
+    """Steps 8 to 10 for FSE that may share lots: all their lots are queued together or not at all."""
     bodies = practice.store.fse_bodies(group.practice, group.numbers)
-    return [_one_lot(practice, cps, fses) for fses in cut(Fse.parse(body) for body in bodies)]
-
-
-def _one_lot(practice: Practice, cps: CpsSession, fses: Sequence[Fse]) -> SealedLot:
-    now, destination = practice.clock.now(), fses[0].destination
-    with step("lot"):
-        header = _header(practice, cps, fses[0], destination)
-        draft = build_lot(header, fses)
-        lot = draft.signed(cps.sign_digest(draft.digest), cps.certificate)
-    with step("seal"):
-        practice.trust.validate(practice.receiver_certificate, now, Purpose.RECEIVER_ENCRYPTION)
-        sealed = seal(
-            lot, sender=practice.address, recipient=destination.address, policy=practice.policy, signer=cps,
-            recipient_certificate=practice.receiver_certificate, rng=practice.rng, now=now,
-        )  # fmt: skip
-    with step("queue"):
-        practice.store.keep_lot(practice.id, sealed, [fse.number for fse in fses])
+    shares = cut((Fse.parse(body) for body in bodies), practice.lot_size)
+    today = legal_day(practice.clock.now())
+    numbers = practice.store.reserve_lots(practice.id, [group.destination] * len(shares), today)
+    sealed = [_one_lot(practice, cps, *share) for share in zip(shares, numbers, strict=True)]
+    with step("queue"), practice.store.batch():
+        for lot, fses in zip(sealed, shares, strict=True):
+            practice.store.keep_lot(practice.id, lot, [fse.number for fse in fses])
     return sealed
 
 
-def _header(practice: Practice, cps: CpsSession, first: Fse, destination: Organism) -> LotHeader:
-    now = practice.clock.now()
+def _one_lot(practice: Practice, cps: CpsSession, fses: Sequence[Fse], numbers: LotNumbers) -> SealedLot:
+    """Steps 8 and 9: the CPS signs the lot; the file is sealed for its organism, fixed from now on."""
+    now, destination = practice.clock.now(), fses[0].destination
+    with step("lot"):
+        draft = build_lot(_header(cps, fses[0], numbers, now), fses)
+        lot = draft.signed(cps.sign_digest(draft.digest), cps.certificate)
+    with step("seal"):
+        practice.trust.validate(practice.receiver_certificate, now, Purpose.RECEIVER_ENCRYPTION)
+        return seal(
+            lot, sender=practice.address, recipient=destination.address, policy=practice.policy, signer=cps,
+            recipient_certificate=practice.receiver_certificate, rng=practice.rng, now=now,
+        )  # fmt: skip
+
+
+def _header(cps: CpsSession, first: Fse, numbers: LotNumbers, now: datetime) -> LotHeader:
     return LotHeader(
         billing_number=first.view().billing_number,
         national_id=cps.holder.national_id,
-        name=f"{cps.holder.name} {cps.holder.first_name}".strip(),
-        destination=destination,
-        numbers=practice.store.reserve_lot(practice.id, destination.key, legal_day(now)),
+        name=cps.holder.full_name,
+        destination=first.destination,
+        numbers=numbers,
         created=now,
     )

@@ -18,7 +18,8 @@ class Practice:
     """One practice at work. `id` is its short name in the store, `address` its mail address.
 
     `receiver_certificate` (DER) encrypts what leaves, `decryption` opens what comes back.
-    `optam` and `zone` are what no card says of the practice's tariffs.
+    `optam` and `zone` are what no card says of the practice's tariffs;
+    `lot_size` is the most FSE in one lot.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Practice:
     optam: bool = False
     zone: str = "metropole"
     practitioners: tuple[str, ...] = ()
+    lot_size: int = 50
 
     def admit(self, national_id: str, slot: str) -> None:
         """Refuse a CPS whose holder does not work here; an empty list of `practitioners` admits everybody."""

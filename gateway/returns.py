@@ -48,6 +48,8 @@ def _payment(entry: NoemiePayment) -> Payment:
     return Payment(
         number=entry.invoice,
         lot_number=entry.lot_number,
+        lot_date=entry.lot_date,
+        deferred=entry.amo.state == "D",
         paid=not entry.is_rejected,
         amo_cents=entry.amo.paid_cents,
         amc_cents=entry.amc.paid_cents if entry.amc else 0,

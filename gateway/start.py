@@ -74,6 +74,7 @@ def open_daemon(config: Config, practice: Practice, desk: Desk, say: Callable[[s
         say=say,
         refresh=Refresher(config),
         lot_after=timedelta(minutes=config.lot_after_minutes),
+        retention_days=config.retention_days,
     )
 
 

@@ -11,11 +11,16 @@ import argparse
 import hashlib
 import json
 import os
+import re
+import subprocess
 import sys
 import tempfile
+import threading
 import zlib
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,23 +39,26 @@ from gateway.desk import Desk
 from gateway.exchange.calendar import legal_day
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
+from gateway.lots.fse import Fse
 from gateway.lots.lot import Lot, LotHeader, build_lot
 from gateway.lots.sealing import SealedLot, open_sealed, seal
-from gateway.pipeline import build_fse, make_lots
+from gateway.pipeline import build_fse, kept_form, make_lots
 from gateway.pki import Purpose
 from gateway.practice import Practice
+from gateway.returns import opener
 from gateway.store.rows import StoredFse
 from reader.emulated import EmulatedReader
 from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.measure import in_turns, seconds_once
 from tools.receiver.config import ReceiverConfig
-from tools.receiver.service import assemble, start_receiver
+from tools.receiver.service import assemble
 
 LOT_SIZE = 50
+PAUSE_SECONDS, LANES = 0.005, 4
 OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
 PREHASHED = utils.Prehashed(hashes.SHA256())
-END_TO_END_LOTS = 300
-"""How many one-FSE lots go end to end in one measurement."""
+END_TO_END_LOTS, BATCH = 400, 20
+"""How many one-FSE lots go end to end in one measurement, and how many at a time."""
 
 Figures = dict[str, float]
 
@@ -73,25 +81,21 @@ class Rig:
         self.vitale.authenticate(self.cps)
         self.act = CareAct(date=legal_day(self.clock.now()), acts=(Act("G"),), third_party="amo")
         self.parties = Parties.of(self.act, self.cps, self.vitale.read_rights())
-        self._number = 0
+        self.number = 0
 
-    def fse(self) -> StoredFse:
-        """One FSE, priced, signed by both cards, verified, as the store keeps it."""
-        self._number += 1
-        fse, priced = build_fse(self.practice, self.parties, self.vitale, self.act, self._number)
-        return StoredFse(
-            practice=self.practice.id, number=fse.number, practitioner=self.cps.holder.national_id,
-            destination=fse.destination.key, mode=fse.mode, third_party=self.act.third_party,
-            elaborated=self.clock.now(), deadline=self.act.date, body=fse.to_bytes(),
-            base_cents=priced.base_cents, amo_cents=priced.amo_cents,
-        )  # fmt: skip
+    def fse(self) -> Fse:
+        """One FSE under the next number, priced, signed by both cards and verified."""
+        self.number += 1
+        return build_fse(self.practice, self.parties, self.vitale, self.act, self.number)[0]
+
+    def kept(self, number: int) -> StoredFse:
+        """One FSE under a reserved number, as the store keeps it."""
+        fse, priced = build_fse(self.practice, self.parties, self.vitale, self.act, number)
+        return kept_form(self.practice, self.parties, self.act, fse, priced)
 
     def lot(self, size: int) -> Lot:
         """A signed lot of `size` new sheets with numbers of its own."""
-        made = []
-        for _ in range(size):
-            self._number += 1
-            made.append(build_fse(self.practice, self.parties, self.vitale, self.act, self._number)[0])
+        made = [self.fse() for _ in range(size)]
         destination = made[0].destination
         now = self.clock.now()
         header = LotHeader(
@@ -221,29 +225,66 @@ def _receiver_rate(rig: Rig) -> float:
 
 
 def _end_to_end(rig: Rig) -> float:
-    """From kept sheets to posted ARL: lot signed, sealed, queued, sent, received, answered, posted."""
-    config = _receiver_config(rig, "receiver-end-to-end")
-    running = start_receiver(config)
-    try:
-        with closing(SmtpSender("127.0.0.1", running.port)) as sender:
-            mailbox = Maildir(config.maildir)
-            return END_TO_END_LOTS / seconds_once(lambda: _whole_line(rig, rig.practice, sender, mailbox))
-    finally:
-        running.stop()
+    """From care acts to posted ARL, both sides durable: one-FSE lots, the receiver in its own process."""
+    practice = replace(rig.practice, lot_size=1)
+    mailbox = Maildir(rig.bench.directory("end-to-end-mailbox"))
+    with _receiver_process(rig) as port, ExitStack() as stack:
+        senders = [stack.enter_context(closing(SmtpSender("127.0.0.1", port))) for _ in range(LANES)]
+        return END_TO_END_LOTS / seconds_once(lambda: _whole_line(rig, practice, senders, mailbox))
 
 
-def _whole_line(rig: Rig, practice: Practice, sender: SmtpSender, mailbox: Maildir) -> None:
-    from gateway.returns import opener  # noqa: PLC0415
+@contextmanager
+def _receiver_process(rig: Rig) -> Iterator[int]:
+    """`python -m tools.receiver serve` on a free port, ended on the way out."""
+    bench = rig.bench
+    command = [sys.executable, "-m", "tools.receiver", "serve", "--port", "0", "--practice", PRACTICE]
+    command += [
+        "--authority",
+        str(bench.directory("authority")),
+        "--state",
+        str(bench.directory("end-to-end")),
+    ]
+    command += ["--maildir", str(bench.directory("end-to-end-mailbox"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = next(match for line in process.stdout if (match := re.search(r"port (\d+)", line)))
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        try:
+            yield int(found[1])
+        finally:
+            process.terminate()
 
+
+def _whole_line(rig: Rig, practice: Practice, senders: list[SmtpSender], mailbox: Maildir) -> None:
+    """As the daemon works: the desk, sending and collecting side by side over one store."""
+    store, open_return = practice.store, opener(practice)
     deadline = rig.clock.monotonic() + 120
-    for _ in range(END_TO_END_LOTS):
-        practice.store.keep_fse(rig.fse())
-        make_lots(practice, rig.cps)
-        send_due(practice.store, sender, rig.clock, system_rng)
-        collect(practice.store, mailbox, opener(practice), practice.id)
-    while practice.store.counts().lots.get("ACKNOWLEDGED", 0) < END_TO_END_LOTS:
-        assert rig.clock.monotonic() < deadline, "not every lot was acknowledged"
-        collect(practice.store, mailbox, opener(practice), practice.id)
+
+    def until_acknowledged(work: Callable[[], object]) -> None:
+        while store.counts().lots.get("ACKNOWLEDGED", 0) < END_TO_END_LOTS:
+            assert rig.clock.monotonic() < deadline, "not every lot was acknowledged"
+            work()
+            rig.clock.sleep(PAUSE_SECONDS)
+
+    def desk() -> None:
+        for first in range(0, END_TO_END_LOTS, BATCH):
+            numbers = store.reserve_fse_numbers(practice.id, min(BATCH, END_TO_END_LOTS - first))
+            with store.batch():
+                for number in numbers:
+                    store.keep_fse(rig.kept(number))
+            make_lots(practice, rig.cps)
+
+    def send() -> None:
+        until_acknowledged(
+            lambda: send_due(store, senders[0], rig.clock, system_rng, beside=senders[1:], limit=BATCH)
+        )
+
+    def take_in() -> None:
+        until_acknowledged(lambda: collect(store, mailbox, open_return, practice.id))
+
+    with ThreadPoolExecutor(3) as pool:
+        for work in [pool.submit(loop) for loop in (desk, send, take_in)]:
+            work.result()
 
 
 PARTS: dict[str, Callable[[Rig], Figures]] = {"crypto": crypto, "card": card, "receiver": receiver}

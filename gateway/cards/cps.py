@@ -69,6 +69,11 @@ class Holder:
     first_name: str = field(repr=False)
     profession: str
 
+    @property
+    def full_name(self) -> str:
+        """Name and first name, as lots and invoices write them."""
+        return f"{self.name} {self.first_name}".strip()
+
     @classmethod
     def from_file(cls, read: layout.HolderName) -> Holder:
         """The holder as CPS_NAME_PS gives it."""

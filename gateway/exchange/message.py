@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import chain
 
+import pybase64
+
 from gateway.errors import InputError, TrustError
 
 ENVELOPED = "application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m"
@@ -236,7 +238,7 @@ _BLOCK_CRLF = struct.Struct("64s2x" * 64)
 
 def _wrap(payload: bytes) -> bytes:
     """Base64 in lines of 64 with CRLF; blocks of 64 lines are cut in one call each."""
-    text = binascii.b2a_base64(payload, newline=False)
+    text = pybase64.b64encode(payload)
     whole = len(text) - len(text) % _BLOCK.size
     lines = chain.from_iterable(_BLOCK.iter_unpack(memoryview(text)[:whole]))
     rest = [text[at : at + _LINE] for at in range(whole, len(text), _LINE)]
@@ -353,11 +355,11 @@ def _unwrap(raw: bytes, start: int) -> bytes:
     if text is None:
         text = _join_lines(raw[start:])
     try:
-        payload = binascii.a2b_base64(text, strict_mode=True)
+        payload = pybase64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise InputError("message: the body is not base64; it is not read.") from error
     tail = payload[len(payload) - len(payload) % 3 :] if len(payload) % 3 else b""
-    if tail and binascii.b2a_base64(tail, newline=False) != text[-4:]:
+    if tail and pybase64.b64encode(tail) != text[-4:]:
         raise InputError("message: the body ends in stray bits; it is not read.")
     return payload
 

@@ -91,12 +91,15 @@ class Lot:
         return len(self.fses)
 
 
-def cut(fses: Iterable[Fse]) -> tuple[tuple[Fse, ...], ...]:
-    """Share out invoices of one destination and family, in order, over lots within the limit of records."""
+def cut(fses: Iterable[Fse], most: int = MAX_LOT_RECORDS) -> tuple[tuple[Fse, ...], ...]:
+    """Share out invoices of one destination and family, in order, over lots within the limit of records.
+
+    `most`: how many invoices a lot may hold at most, when the practice wants smaller lots.
+    """
     lots: list[list[Fse]] = []
     room = 0
     for fse in fses:
-        if fse.count > room:
+        if fse.count > room or len(lots[-1]) >= most:
             lots.append([])
             room = MAX_LOT_RECORDS - LOT_RECORDS
         lots[-1].append(fse)
