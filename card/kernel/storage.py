@@ -80,8 +80,10 @@ class FileStorage:
         fcntl.flock(fd, fcntl.LOCK_EX)
         try:
             self._check_unchanged(fd)
-            _write_all(fd, data)
-            self._remember(fd)
+            try:
+                _write_all(fd, data)
+            finally:
+                self._remember(fd)  # also after half a write: it was ours, not another program's
         finally:
             fcntl.flock(fd, fcntl.LOCK_UN)
 

@@ -155,6 +155,30 @@ def test_two_programs_on_one_image(tmp_path):
     assert Memory(FileStorage(path)).get("a") == b"4"
 
 
+def test_a_disk_that_was_full_for_a_moment(tmp_path, monkeypatch):
+    """Half a write on a real file: the old value stays, and the image heals with the next write."""
+    import os
+
+    path = tmp_path / "card.img"
+    memory = Memory.create(FileStorage(path), {"a": b"1"})
+    real = os.write
+
+    def full(fd, data):
+        real(fd, bytes(data)[:7])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", full)
+        with pytest.raises(OSError, match="space"):
+            memory.put("a", b"2")
+        with pytest.raises(OSError, match="space"):
+            memory.put("a", b"3")
+    assert memory.get("a") == Memory(FileStorage(path)).get("a") == b"1"
+    memory.put("a", b"4")
+    assert Memory(FileStorage(path)).get("a") == b"4"
+    assert [item.name for item in tmp_path.iterdir()] == ["card.img"]
+
+
 def test_a_failed_write_keeps_the_old_value():
     """A full disk: the value in RAM stays the old one, and the next write repairs the image."""
 
