@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from tests.card.bench import cps_items, powered, private_key, vitale_items
+from tests.card.bench import AID_CONTACT, AID_VITALE, cps_items, powered, private_key, vitale_items
 from tests.card.test_card_objects import FCP_TRANSPARENT, create
 
 DIGEST = hashlib.sha256(b"sheet").digest()
@@ -71,9 +71,8 @@ def test_k14_no_raw_rsa(card):
     "command",
     [
         create(FCP_TRANSPARENT),
-        "00E4000002D107",
-        "00E4000002 2010".replace(" ", ""),
-        "00D687000141",
+        "00E40000",
+        "00D7000009540100530441414141",
         "00DB3FFF167014BF8101107F410D800105820835363738FFFFFFFF",
         "00470000057003BF9001",
         "00440000",
@@ -83,9 +82,15 @@ def test_k14_no_raw_rsa(card):
 def test_k15_nothing_is_personalised_after_the_lock(card_of, command):
     """K15: CREATE, DELETE, PUT DATA, GENERATE, ACTIVATE, DEACTIVATE are refused and change nothing."""
     host = powered((cps_items if card_of == "cps" else vitale_items)())
+    host.ok("00A4040C0D" + AID_CONTACT.hex() if card_of == "cps" else "00A4040C0B" + AID_VITALE.hex())
+    host.ok("00A4020C025031" if card_of == "cps" else "00A4020C022010")
+    if command == "00E40000":  # the DF itself; the file just selected is a target of its own
+        assert host.sw(command) == 0x6982
+        host.ok("00A4040C0D" + AID_CONTACT.hex() if card_of == "cps" else "00A4040C0B" + AID_VITALE.hex())
     memory = host.card.memory
     before = {key: memory.get(key) for key in memory.keys("")}
-    assert host.sw(command) in (0x6982, 0x6D00, 0x6A82)
+    foreign = card_of == "vitale" and command[2:4] in ("DB", "47")  # instructions a Vitale does not have
+    assert host.sw(command) == (0x6D00 if foreign else 0x6982)
     host.card.power_on()
     assert {key: memory.get(key) for key in memory.keys("")} == before
 

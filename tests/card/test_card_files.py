@@ -37,6 +37,8 @@ def test_update_and_read_back(card):
     assert card.ok("00B0870306") == bytes.fromhex("00AABBCC0000")
     assert card.sw("00D6873E03AABBCC") == 0x6A84
     assert card.sw("00D6874001AA") == 0x6B00
+    card.ok("00D6873E02BBCC")
+    assert card.ok("00B0873E00") == bytes.fromhex("BBCC")
     assert card.ok("00B0870007")[4:] == bytes.fromhex("AABBCC")
 
 

@@ -95,6 +95,7 @@ def test_create_use_delete(blank):
     assert blank.ok("00B08A0000") == bytes.fromhex("AABBCC") + bytes(7)
     assert blank.sw(create(FCP_TRANSPARENT)) == 0x6A89
     blank.ok("00E4000002D300")
+    assert blank.sw("00B08A0000") == 0x6A82
     assert blank.sw("00A4020C02D300") == 0x6A82
     blank.ok(create(FCP_TRANSPARENT))
 
@@ -132,6 +133,19 @@ def test_create_refuses_nonsense(blank, fcp, sw):
     """No identifier, impossible size, kind or rules: refused, and nothing was made."""
     assert blank.sw(create(fcp)) == sw
     assert blank.sw("00A4020C02D302") == 0x6A82
+
+
+def test_what_cannot_be_deleted_or_used(blank):
+    """The MF stays (6985) in every state; a key object without key answers 6A88 until it gets one."""
+    blank.ok("00A4000C023F00")
+    assert blank.sw("00E40000") == 0x6985
+    card = powered(cps_items(operational=False) | {"key/3F00/0001/81": b""}).contact()
+    card.verify()
+    card.ok("002241B606800142840181")
+    assert card.sw("002A9E9A20", bytes(32), "00") == 0x6A88
+    assert card.sw("00DB3FFF0C700ABF9001067F4103800101") == 0x6A88
+    assert put_key(card, private_key(1).private_numbers()) == 0x9000
+    card.ok("002A9E9A20", bytes(32), "00")
 
 
 def test_deactivate_and_activate(blank):

@@ -79,6 +79,7 @@ def test_change(card):
 def test_change_refuses_a_malformed_new_pin(card):
     """A bad new PIN is refused before the old one is compared."""
     assert card.sw("0024000110", PIN_9999, b"12345678") == 0x6A80
+    assert card.sw("0024000118", PIN_1234, PIN_5678, PIN_5678) == 0x6700
     assert card.sw("0024000110", PIN_1234, b"123A\xff\xff\xff\xff") == 0x6A80
     assert card.sw("00200001") == 0x63C3
 
