@@ -103,7 +103,7 @@ def _serve(options: argparse.Namespace) -> int:
     with _at_work(options) as (config, practice, desk):
         cps = desk.unlock(_ask_pin(options))
         practice.admit(cps.holder.national_id, cps.connection.slot_name)
-        daemon = open_daemon(config, practice, desk, lambda text: print(text, flush=True))
+        daemon = open_daemon(config, practice, desk, _say)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         print(f"reader: {config.reader.driver}, CPS unlocked; care acts are taken from {config.inbox}")
@@ -111,6 +111,13 @@ def _serve(options: argparse.Namespace) -> int:
         daemon.run(stop)
     print("stopped in good order; what was accepted is kept.")
     return 0
+
+
+def _say(text: str) -> None:
+    """One line for whoever looks at the daemon, without anything of the form of a NIR."""
+    from gateway.redact import redact  # noqa: PLC0415
+
+    print(redact(text), flush=True)
 
 
 def _status(options: argparse.Namespace) -> int:

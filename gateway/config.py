@@ -41,10 +41,6 @@ class PracticeConfig:
     certificate: Path
     key: Path
 
-    def admits(self, national_id: str) -> bool:
-        """Whether this practitioner may bill here."""
-        return not self.practitioners or national_id in self.practitioners
-
 
 @dataclass(frozen=True, slots=True)
 class ReaderConfig:

@@ -102,8 +102,6 @@ def _lot_signer(lot: ReadLot, trust: Trust, when: datetime, signer: VerifiedSign
         certificate = trust.validate(lot.certificate, when, Purpose.CPS_SIGNATURE)
     except TrustError as error:
         raise LotRefusal("5002", f"certificate of the professional: {error}") from None
-    if not _is_exact(certificate):
-        raise LotRefusal("5002", "certificate of the professional: it is not in DER")
     if not _is_signed(certificate.public_key, lot.signature, lot.digest):
         raise LotRefusal("5001", "the signature of the lot is wrong")
     if certificate.national_id != lot.national_id:
@@ -133,14 +131,6 @@ def _is_signed(key: RSAPublicKey, signature: bytes, digest: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
-
-
-def _is_exact(certificate: Certificate) -> bool:
-    """The signature of a certificate says that it has no unused bits: the one octet that nothing else covers.
-
-    X.690 11.2.1; without this a certificate, hence a lot, could change in one octet and still be verified.
-    """
-    return certificate.der[-1 - len(certificate.parsed.signature)] == 0
 
 
 @lru_cache(maxsize=256)

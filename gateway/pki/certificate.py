@@ -144,6 +144,8 @@ def _read(der: bytes) -> Certificate:
     parsed = x509.load_der_x509_certificate(der)
     if parsed.version is not x509.Version.v3:
         raise TrustError("the certificate is not an X.509 v3 certificate: ask for another")
+    if der[-1 - len(parsed.signature)] != 0:  # unused bits of the signature (X.690 11.2.1)
+        raise TrustError("the certificate is not in DER: ask for another")
     common_name = _common_name(parsed.subject)
     _ = parsed.extensions
     return Certificate(

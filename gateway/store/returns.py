@@ -19,7 +19,7 @@ from gateway.redact import redact
 from gateway.store import changes
 from gateway.store.database import Transaction
 from gateway.store.rows import Outcome, Payment, PaymentOutcome, ReceiptOutcome
-from gateway.store.schema import fse, lot, message, payment, receipt
+from gateway.store.schema import fse, lot, lot_body, message, payment, receipt
 from gateway.store.states import FINAL_LOT, FseState, LotState
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ _LOT_OF = sa.select(lot).where(
     & (lot.c.file_id == sa.bindparam("file_id"))
     & (lot.c.lot_number == sa.bindparam("lot_number"))
     & (lot.c.lot_date == sa.bindparam("lot_date"))
+)
+_LOT_IN_MAIL = (
+    sa.select(lot, lot_body.c.message)
+    .join(lot_body, lot_body.c.lot_seq == lot.c.seq)
+    .where(lot.c.compostage == sa.bindparam("compostage"))
 )
 _EARLIER = sa.select(receipt.c.id, receipt.c.outcome).where(
     (receipt.c.message_digest == sa.bindparam("message_digest"))
@@ -80,7 +85,7 @@ def post_receipt(tx: Transaction, arl: Arl, raw: bytes, key: str) -> ReceiptOutc
         "lot_date": arl.lot_date.isoformat(),
     }
     earlier = tx.first(_EARLIER, identity)
-    row = tx.first(_LOT_OF, {**identity, "file_id": arl.file_id})
+    row = _lot_named(tx, arl, identity)
     outcome = _judge(row, arl)
     if earlier is not None and outcome.outcome in _WAITS:
         return outcome
@@ -95,7 +100,7 @@ def post_receipt(tx: Transaction, arl: Arl, raw: bytes, key: str) -> ReceiptOutc
 def _judge(row: Row[Any] | None, arl: Arl) -> ReceiptOutcome:
     if row is None:
         return ReceiptOutcome(Outcome.UNMATCHED, None, None, "no lot of ours has these numbers")
-    if not hmac.compare_digest(row.digest, arl.digest):
+    if not hmac.compare_digest(_named_digest(row, arl), arl.digest):
         reason = "the digest in this receipt is not the digest of the bytes we sent"
         return ReceiptOutcome(Outcome.UNMATCHED, None, None, reason)
     state = LotState(row.state)
@@ -106,6 +111,22 @@ def _judge(row: Row[Any] | None, arl: Arl) -> ReceiptOutcome:
         reason = f"the lot is already {state} and this receipt says {after}"
         return ReceiptOutcome(Outcome.CONTRADICTED, row.id, state, reason)
     return ReceiptOutcome(Outcome.POSTED, row.id, after)
+
+
+def _is_of_mail(arl: Arl) -> bool:
+    """Class E: the mail could not be opened; the ARL names the mail and knows nothing of the file."""
+    return arl.error_class == "E" and not arl.positive
+
+
+def _lot_named(tx: Transaction, arl: Arl, identity: dict[str, Any]) -> Row[Any] | None:
+    if _is_of_mail(arl):
+        return tx.first(_LOT_IN_MAIL, {"compostage": arl.compostage})
+    return tx.first(_LOT_OF, {**identity, "file_id": arl.file_id})
+
+
+def _named_digest(row: Row[Any], arl: Arl) -> bytes:
+    """The digest that an ARL about this lot must name: that of the mail in class E, else that of the file."""
+    return hashlib.sha256(row.message).digest() if _is_of_mail(arl) else bytes(row.digest)
 
 
 def _write_receipt(

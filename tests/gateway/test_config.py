@@ -34,16 +34,15 @@ def test_optional_keys_have_safe_defaults() -> None:
     config = parse_config(text, HERE)
     assert not config.receiver.allow_remote
     assert config.receiver.policy == "modern"
-    assert config.practice.admits("810000000000")
+    assert config.practice.practitioners == ()
     assert config.retention_days == 90
 
 
 def test_practitioners_can_be_named() -> None:
-    """Only the practitioners of the list are admitted when there is one."""
+    """The list of the practitioners who may bill here is read when there is one."""
     text = example_config().replace("# practitioners", "practitioners")
     practice = parse_config(text, HERE).practice
-    assert practice.admits("810000000000")
-    assert not practice.admits("810000000001")
+    assert practice.practitioners == ("810000000000",)
 
 
 def test_slots_of_the_emulated_reader() -> None:

@@ -209,3 +209,13 @@ def test_endless_chains_end(breaker: Breaker) -> None:
 
 def bench_other(breaker: Breaker):
     return EDITS["self-signed-twin"][1](breaker, breaker.valid())
+
+
+def test_unused_bits_of_the_signature(bench: Workbench) -> None:
+    """The octet of unused bits is covered by no signature: it must be zero (X.690 11.2.1)."""
+    der = bench.authority.receiver_keys().signer.certificate
+    assert Certificate.parse(der).serial
+    place = len(der) - 257
+    assert der[place] == 0
+    with pytest.raises(TrustError, match=r"DER|cannot be read"):
+        Certificate.parse(der[:place] + b"\x01" + der[place + 1 :])

@@ -148,3 +148,16 @@ def test_a_revoked_cps_is_refused(practice: Practice, desk: Desk, bench: Bench) 
     with desk.vitale() as vitale, pytest.raises(TrustError, match="revoked"):
         bill(revoked, cps, vitale, consultation(practice))
     assert kept(practice) == 0
+
+
+def test_only_the_practice_s_own_practitioners_bill(practice: Practice, desk: Desk) -> None:
+    """A good CPS of somebody who does not work here is refused; named in the settings, it bills."""
+    cps = desk.unlock(TEST_PIN)
+    strangers = dataclasses.replace(practice, practitioners=("899999999990",))
+    known = dataclasses.replace(practice, practitioners=(cps.holder.national_id,))
+    with desk.vitale() as vitale:
+        with pytest.raises(CardRefusal) as refusal:
+            bill(strangers, cps, vitale, consultation(practice))
+        assert refusal.value.code == "practitioner-unknown"
+        bill(known, cps, vitale, consultation(practice))
+    assert kept(practice) == 1

@@ -1,4 +1,4 @@
-"""Writes tests/vectors/lots: `python -m tests.gateway.lots.make_vectors golden`, or `keys` for new keys."""
+"""Writes tests/vectors/lots: `python -m tests.gateway.lots.make_vectors golden`, `mails` or `keys`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from card.issuer import generate_key, private_pem
+from gateway.cms.policy import MODERN, SESAM
+from gateway.cms.signed import sign
+from gateway.lots.sealing import seal
 from gateway.records.arl import Arl, ArlReject, write_arl
 from gateway.records.noemie_file import (
     NoemieReject,
@@ -21,7 +24,18 @@ from gateway.records.noemie_file import (
     Transfer,
     write_noemie,
 )
-from tests.gateway.lots.world import BILLING, KEYS, NATIONAL_ID, NOW, OTHER_ID, SERIAL, VECTORS, World
+from tests.gateway.lots.world import (
+    BILLING,
+    KEYS,
+    NATIONAL_ID,
+    NOW,
+    OTHER_ID,
+    SERIAL,
+    VECTORS,
+    World,
+    seeded,
+    write_hex,
+)
 from tools.pki import Authority
 
 
@@ -34,6 +48,29 @@ def golden(world: World) -> dict[str, bytes]:
         "lot.b2": lot.file,
         "arl.txt": write_arl(arl(NOW)),
         "noemie.txt": write_noemie(noemie_return()),
+    }
+
+
+def signed_message(world: World) -> bytes:
+    """The CMS signature over the golden lot: deterministic, as RSASSA-PKCS1-v1_5 is."""
+    return sign(golden(world)["lot.b2"], world.cps, NOW)
+
+
+def mails(world: World) -> dict[str, bytes]:
+    """The golden lot as mails of both profiles; key transport is random, so they are written once."""
+    lot = world.lot(world.fse(1), world.fse(2, pathway="S2"))
+    outside = {"sender": "cabinet@practice.test", "recipient": lot.header.destination.address}
+    return {
+        f"mail-{policy.name}.eml": seal(
+            lot,
+            recipient_certificate=world.receiver.certificate,
+            policy=policy,
+            signer=world.cps if policy.signed else None,
+            rng=seeded,
+            now=NOW,
+            **outside,
+        ).message
+        for policy in (MODERN, SESAM)
     }
 
 
@@ -110,7 +147,7 @@ def make_keys() -> None:
         modulus = key.public_key().public_numbers().n.to_bytes(256, "big")
         certificate = authority.issuer.issue_vitale(bytes.fromhex(SERIAL), modulus, date(2030, 12, 31))
         (KEYS / "TEST-ONLY-vitale.key.pem").write_bytes(private_pem(key))
-        (KEYS / "vitale.cert.7f21").write_bytes(certificate)
+        write_hex(KEYS / "vitale.cert.7f21.hex", certificate)
 
 
 def _copy_trust(directory: Path) -> None:
@@ -122,12 +159,17 @@ def _copy_trust(directory: Path) -> None:
 
 def _write_pair(stem: str, key: RSAPrivateKey, certificate: bytes) -> None:
     (KEYS / f"TEST-ONLY-{stem}.key.pem").write_bytes(private_pem(key))
-    (KEYS / f"{stem}.cert.der").write_bytes(certificate)
+    write_hex(KEYS / f"{stem}.cert.der.hex", certificate)
 
 
 if __name__ == "__main__":
     KEYS.mkdir(parents=True, exist_ok=True)
     if sys.argv[1:] == ["keys"]:
         make_keys()
-    for name, data in golden(World.load()).items():
+    present = World.load()
+    if sys.argv[1:] in (["keys"], ["mails"]):
+        for name, data in mails(present).items():
+            (VECTORS / name).write_bytes(data)
+    write_hex(VECTORS / "signed.cms.hex", signed_message(present))
+    for name, data in golden(present).items():
         (VECTORS / name).write_bytes(data)

@@ -36,6 +36,18 @@ INSURED = InsuredIds("2501962643002", "68", "01", "349", "0349", date(1950, 1, 3
 ORGANISM = Organism("01", "999", "349")
 
 
+def read_hex(path: Path) -> bytes:
+    """A binary vector, kept as lines of hexadecimal digits."""
+    return bytes.fromhex(path.read_text("ascii"))
+
+
+def write_hex(path: Path, data: bytes) -> None:
+    """Keep a binary vector as lines of hexadecimal digits."""
+    digits = data.hex().upper()
+    lines = [digits[at : at + 96] for at in range(0, len(digits), 96)]
+    path.write_text("\n".join([*lines, ""]), "ascii")
+
+
 def priced(*, codes: tuple[str, ...] = ("G",), unit: int = 3000, third_party: str = "amo") -> Price:
     """A price of one line for each code: 70 % and a complementary share of the rest."""
     amo, amc = unit * 7 // 10, unit - unit * 7 // 10
@@ -78,9 +90,9 @@ class World:
             vitale_authority=VitaleAuthority.load(KEYS / "trust"),
             cps=_signer("cps"),
             other_cps=_signer("other-cps"),
-            receiver=DecryptionKey(_key("receiver"), (KEYS / "receiver.cert.der").read_bytes()),
+            receiver=DecryptionKey(_key("receiver"), read_hex(KEYS / "receiver.cert.der.hex")),
             vitale_key=_key("vitale"),
-            vitale_certificate=(KEYS / "vitale.cert.7f21").read_bytes(),
+            vitale_certificate=read_hex(KEYS / "vitale.cert.7f21.hex"),
         )
 
     @cached_property
@@ -156,4 +168,4 @@ def _key(name: str) -> RSAPrivateKey:
 
 
 def _signer(name: str) -> SoftwareSigner:
-    return SoftwareSigner(_key(name), (KEYS / f"{name}.cert.der").read_bytes())
+    return SoftwareSigner(_key(name), read_hex(KEYS / f"{name}.cert.der.hex"))

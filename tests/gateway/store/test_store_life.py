@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -243,6 +244,19 @@ def test_a_receipt_for_something_else_moves_nothing(line: Line, lie: dict[str, o
     assert line.lot_state(sealed.id) == "SENT"
     assert (line.store.counts().unmatched, len(line.store.unmatched())) == (1, 1)
     assert line.store.post_receipt(true, raw_of(true), "m2").outcome is Outcome.POSTED
+
+
+def test_a_mail_that_could_not_be_opened(line: Line) -> None:
+    """A class E receipt names the mail, not the file: ours is rejected by it, no other digest does."""
+    sealed = line.lot()
+    line.send(sealed)
+    seen = {"error_class": "E", "error_code": "1000", "file_id": "000000", "lot_number": 0}
+    false = line.arl(sealed, positive=False, **seen, digest=sealed.digest)
+    assert line.store.post_receipt(false, b"E of another mail", "m1").outcome is Outcome.UNMATCHED
+    assert line.lot_state(sealed.id) == "SENT"
+    true = line.arl(sealed, positive=False, **seen, digest=hashlib.sha256(sealed.message).digest())
+    assert line.store.post_receipt(true, b"E of our mail", "m2").outcome is Outcome.POSTED
+    assert line.lot_state(sealed.id) == "REJECTED"
 
 
 def test_receipts_are_posted_once(line: Line) -> None:
