@@ -118,6 +118,24 @@ def test_cyclic_turns(card):
     assert card.sw("00B2041C00") == 0x6A83
 
 
+def test_questions_that_carry_too_much(card):
+    """READ with a data field 6700; an offset object of four bytes 6B00; SFI 31 in an odd instruction 6A82."""
+    assert card.sw("00B0870001AA") == 0x6700
+    assert card.sw("00B2011401AA") == 0x6700
+    assert card.sw("00B1D1070654040000000100") == 0x6B00
+    assert card.sw("00B1001F0354010000") == 0x6A82
+    assert card.ok("00B1D107055403000000" + "00")[:2] == b"\x53\x40"
+
+
+def test_a_deactivated_record_file_is_not_read():
+    """Records of a deactivated file: 6985; of an active one they are read (twin)."""
+    blank = powered(cps_items(operational=False)).contact()
+    blank.ok("00B2011400")
+    blank.ok("00A4020C02D200")
+    blank.ok("00040000")
+    assert blank.sw("00B2010400") == 0x6985
+
+
 def test_contents_outlive_power(card):
     """What was updated is there after reset, and in another card made of the same image."""
     card.ok("00D68700015A")

@@ -199,6 +199,9 @@ def test_put_private_key(blank):
         numbers.p, numbers.q, numbers.d, numbers.dmq1, numbers.dmp1, numbers.iqmp, numbers.public_numbers
     )
     assert put_key(blank, wrong) == 0x6A80
+    blank.ok("00DB3FFF0C700ABF9001067F4903820103")
+    assert blank.sw("00DB3FFF0C700ABF9009067F4903820103") == 0x6A88
+    assert blank.sw("00DB3FFF0C700ABF8101067F4903820103") == 0x6A88
 
 
 def test_generate(blank):
