@@ -317,8 +317,8 @@ class TestIssuer:
 
 
 def serial_number(rng: Rng) -> int:
-    """A positive certificate serial number of 126 random bits (RFC 5280, 4.1.2.2)."""
-    return int.from_bytes(rng(16), "big") >> 2 | 1
+    """A positive certificate serial number, always 16 octets, 124 bits of them random (RFC 5280, 4.1.2.2)."""
+    return int.from_bytes(rng(16), "big") >> 2 | 1 << 125 | 1
 
 
 def private_pem(key: rsa.RSAPrivateKey) -> bytes:

@@ -1,4 +1,4 @@
-"""`make demo`: four care acts go through the whole chain, on loopback, with everything real but the people.
+"""`make demo`: five care acts go through the whole chain, on loopback, with everything real but the people.
 
 Cards are personalised, a receiver listens on loopback, a reader with two slots is filled; each act is priced,
 signed by both cards and kept; lots are sealed and sent by SMTP; ARL and NOEMIE come back and are posted.
@@ -32,7 +32,7 @@ from gateway.pipeline import bill, make_lots
 from gateway.practice import Practice
 from gateway.returns import opener
 from gateway.store.rows import FseRow
-from gateway.store.states import FseState
+from gateway.store.states import FseState, LotState
 from reader.emulated import EmulatedReader
 from reader.errors import ReaderError
 from reader.trace import Trace
@@ -43,7 +43,8 @@ from tools.receiver.service import RunningReceiver, start_receiver
 DOCTOR = "cps-gp-sector1"
 DAY_SECONDS = 0.4
 PATIENCE_SECONDS = 60.0
-TRACE_LINES = 14
+TRACE_LINES = 16
+PLAIN_READING = ("SELECT", "READ BINARY")
 
 FINAL = {FseState.PAID, FseState.PAYMENT_REJECTED, FseState.REJECTED}
 
@@ -73,6 +74,7 @@ class Scene:
 
 SCENES = (
     Scene("vitale-css", "solidarity cover, third-party payment in full", third_party="full"),
+    Scene("vitale-complementary", "AMO and complementary share by third-party payment", third_party="full"),
     Scene(
         "vitale-family", "one child of a family, third-party payment of the AMO share", 3, third_party="amo"
     ),
@@ -97,7 +99,7 @@ class Demo:
     def run(self) -> dict[str, int]:
         """The whole line; returns the figures of the last JSON line."""
         with ExitStack() as stack:
-            self.say("personalising five cards (RSA keys, certificates, images)")
+            self.say("personalising six cards (RSA keys, certificates, images)")
             self.bench.make_cards([DOCTOR, *(scene.profile for scene in SCENES)])
             receiver = start_receiver(self._receiver_config())
             stack.callback(receiver.stop)
@@ -182,17 +184,22 @@ class Demo:
                 f"AMO {_euros(row.amo_cents)}   AMC {_euros(row.amc_cents)}   "
                 f"at the desk {_euros(row.patient_cents)}"
             )
-            print("  states   " + " → ".join(self._times(practice, row)))
-            print(f"  ARL      lot {lot.lot_number}: {lot.state.value}" if lot else "  ARL      none")
+            print("  states   " + " → ".join(self._times(practice, row, "fse")))
+            if lot is not None:
+                print(f"  lot {lot.lot_number:<4} " + " → ".join(self._times(practice, row, "lot")))
+                print(f"  ARL      {'positive' if lot.state is LotState.ACKNOWLEDGED else lot.state.value}")
             print(f"  payment  {_outcome(row)}")
-        print(f"\nAPDU trace, redacted, the last {TRACE_LINES} of {len(self.trace.lines())} exchanges:")
-        for line in self.trace.lines()[-TRACE_LINES:]:
+        telling = [line for line in self.trace.lines() if not any(word in line for word in PLAIN_READING)]
+        print(
+            f"\nAPDU trace, redacted: of {len(self.trace.lines())} exchanges, the first that are not reading:"
+        )
+        for line in telling[:TRACE_LINES]:
             print(f"  {line}")
 
     @staticmethod
-    def _times(practice: Practice, row: FseRow) -> list[str]:
+    def _times(practice: Practice, row: FseRow, what: str) -> list[str]:
         lines = practice.store.history(row.number)
-        return [f"{line.after} {line.at:%H:%M:%S}" for line in lines if line.what == "fse"]
+        return [f"{line.after} {line.at:%H:%M:%S}" for line in lines if line.what == what]
 
     def _figures(self, practice: Practice, receiver: RunningReceiver) -> dict[str, int]:
         rows, lots = practice.store.fse_list(), practice.store.lot_list()
@@ -201,8 +208,8 @@ class Demo:
         return {
             "fse": len(rows),
             "lots": len(lots),
-            "arl_positive": sum(lot.state.value == "ACKNOWLEDGED" for lot in lots),
-            "arl_negative": sum(lot.state.value == "REJECTED" for lot in lots),
+            "arl_positive": sum(lot.state is LotState.ACKNOWLEDGED for lot in lots),
+            "arl_negative": sum(lot.state is LotState.REJECTED for lot in lots),
             "paid_fse": states[FseState.PAID],
             "rejected_fse": states[FseState.PAYMENT_REJECTED] + states[FseState.REJECTED],
             "receiver_fse": len(set(claims)),
@@ -216,7 +223,7 @@ def _euros(cents: int) -> str:
 
 def _outcome(row: FseRow) -> str:
     if row.state is FseState.PAID:
-        return f"paid ({row.reason})" if row.reason else "paid"
+        return f"paid: AMO {_euros(row.paid_amo_cents)}, AMC {_euros(row.paid_amc_cents)}"
     return f"refused by the caisse: {row.reason}"
 
 

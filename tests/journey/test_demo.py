@@ -15,14 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("policy", ["modern", "sesam"])
 def test_every_fse_reaches_its_end(policy: str) -> None:
-    """Four people, every lot acknowledged, three FSE paid, one refused with a reason, none twice."""
+    """Five people, every lot acknowledged, four FSE paid, one refused with a reason, none twice."""
     done = subprocess.run(
         [sys.executable, "-m", "tools.demo", "--json", "--policy", policy],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])
-    assert figures["fse"] == figures["receiver_fse"] == figures["paid_fse"] + figures["rejected_fse"] == 4
+    assert figures["fse"] == figures["receiver_fse"] == figures["paid_fse"] + figures["rejected_fse"] == 5
     assert figures["rejected_fse"] == 1
     assert figures["lots"] == figures["arl_positive"] >= 1
     assert figures["arl_negative"] == figures["duplicates"] == 0
