@@ -1,8 +1,14 @@
-"""A whole test world under one directory: authority, cards, a practice. For demo, run, load and tests."""
+"""A whole test world under one directory: authority, cards, a practice. For demo, run, load and tests.
+
+`python -m tools.bench FOLDER` makes one for `vitale-gateway`, settings included; run again, it publishes
+fresh revocation and opposition lists and changes nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +19,8 @@ from card.personalise import load_profile, open_card, personalise
 from gateway.billing.tables import Tables
 from gateway.clock import Clock, SystemClock, system_rng
 from gateway.cms.policy import policy_named
+from gateway.config import example_config
+from gateway.errors import GatewayError
 from gateway.pki import OppositionList
 from gateway.pki.opposition import Opposition, encode_base
 from gateway.practice import Practice
@@ -96,3 +104,59 @@ class Bench:
             receiver_certificate=keys.decryption.certificate,
             decryption=self.authority.practice_keys(practice).decryption,
         )
+
+    def write_settings(self, port: int) -> Path:
+        """`vitale-gateway.toml` for this world, the receiver on `port` of loopback; kept if it is there."""
+        target = self.root / "vitale-gateway.toml"
+        if target.exists():
+            return target
+        self.authority.practice_keys(PRACTICE)
+        text = example_config()
+        for example, here in _SETTINGS.items():
+            assert f'"{example}"' in text, f"the example settings have no {example}"
+            text = text.replace(f'"{example}"', f'"{here}"')
+        target.write_text(text.replace("port = 2525", f"port = {port}"), encoding="utf-8")
+        return target
+
+
+_SETTINGS = {
+    "cabinet": PRACTICE,
+    "cabinet@practice.test": ADDRESS,
+    "keys/cabinet.cert.pem": f"authority/practices/{PRACTICE}.cert.pem",
+    "keys/cabinet.key.pem": f"authority/practices/{PRACTICE}.key.pem",
+    "cards/vitale.card": "cards/vitale-single.card",
+    "cards/cps.card": "cards/cps-gp-sector1.card",
+    "trust/receiver.cert.pem": "authority/receiver-encryption.cert.pem",
+    "trust": "authority/trust",
+    "var/mailbox": "mailbox",
+    "var/inbox": "inbox",
+    "sqlite:///var/gateway.db": "sqlite:///gateway.db",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make or refresh a world; exit code 1 with one sentence when that is not possible."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where everything is made")
+    parser.add_argument("--port", type=int, default=2525, help="where the receiver will listen")
+    options = parser.parse_args(arguments)
+    folder = options.folder
+    try:
+        bench = Bench(folder)
+        bench.authority.renew_crls(bench.clock.now())
+        bench.make_cards(["cps-gp-sector1", "vitale-single"])
+        settings = bench.write_settings(options.port)
+    except (GatewayError, OSError, ValueError) as problem:
+        print(f"bench: {problem}", file=sys.stderr)
+        return 1
+    print(f"authority, cards, lists and settings are ready in {folder} (PIN 1234); next, in two terminals:")
+    print(
+        f"  python -m tools.receiver serve --authority {folder}/authority --state {folder}/receiver "
+        f"--maildir {folder}/mailbox --practice {PRACTICE} --port {options.port}"
+    )
+    print(f"  vitale-gateway serve --config {settings}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
