@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from gateway.redact import redact
 from gateway.store.database import Transaction
 from gateway.store.schema import change, fse, lot
+from gateway.store.statements import Record
 from gateway.store.states import FseState, LotState, check_fse, check_lot
 
 _CHANGE = change.insert()
@@ -38,7 +37,7 @@ def born(tx: Transaction, kind: str, ref: int, state: str) -> None:
     _record(tx, kind, ref, ("", state, ""))
 
 
-def lot_becomes(tx: Transaction, row: Row[Any], after: LotState, reason: str, **columns: object) -> None:
+def lot_becomes(tx: Transaction, row: Record, after: LotState, reason: str, **columns: object) -> None:
     """Move one lot (a row with seq, id and state) to another state, with what else changes in its row."""
     before, reason = LotState(row.state), redact(reason)
     check_lot(row.id, before, after)
@@ -48,7 +47,7 @@ def lot_becomes(tx: Transaction, row: Row[Any], after: LotState, reason: str, **
 
 
 def fse_becomes(
-    tx: Transaction, row: Row[Any], path: Sequence[FseState], reason: str, **columns: object
+    tx: Transaction, row: Record, path: Sequence[FseState], reason: str, **columns: object
 ) -> None:
     """Walk one FSE (a row with id, practice, number and state) along `path` to its last state."""
     reason = redact(reason)
@@ -59,7 +58,7 @@ def fse_becomes(
     tx.audit(f"FSE {path[-1]}", f"{row.practice}/{row.number}", reason)
 
 
-def fse_join_lot(tx: Transaction, rows: Sequence[Row[Any]], lot_seq: int) -> None:
+def fse_join_lot(tx: Transaction, rows: Sequence[Record], lot_seq: int) -> None:
     """Put signed FSE into a lot."""
     for row in rows:
         check_fse(row.number, FseState(row.state), FseState.IN_LOT)

@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, CursorResult, Engine, Row, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import StaticPool
-from sqlalchemy.sql import Executable
 
 from gateway.audit import AuditEntry, AuditHead, AuditRecord
 from gateway.clock import Clock, Rng
 from gateway.errors import StoreError
 from gateway.failpoint import failpoint
 from gateway.store import schema
+from gateway.store.statements import Runner
 from gateway.store.trail import Trail, read_head, read_records
 from gateway.store.vault import Vault, make_key, read_key
 
@@ -56,50 +57,31 @@ durable) and `<step>-after`."""
 _BUSY_MS = 5000
 
 
-class Transaction:
+class Transaction(Runner):
     """What the parts of the store work with inside one step: statements, the moment, the trail."""
 
-    def __init__(self, connection: Connection, at: str, vault: Vault, trail: Trail) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, at: str, vault: Vault, trail: Trail) -> None:
+        super().__init__(connection)
         self.at = at
         self.vault = vault
         self._trail = trail
         self.undone = False
 
-    def run(
-        self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
-    ) -> CursorResult[Any]:
-        """Run one statement, once or for each of several rows."""
-        return self._connection.execute(statement, values)
-
-    def insert(self, statement: Executable, values: Mapping[str, Any]) -> int:
-        """Insert one row and return its new key."""
-        done: CursorResult[Any] = self._connection.execute(statement, values)
-        return int(done.inserted_primary_key[0])  # type: ignore[index]
-
-    def rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
-        """All rows of a query."""
-        return self._connection.execute(statement, values).all()
-
-    def first(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Row[Any] | None:
-        """The first row of a query, or None."""
-        return self._connection.execute(statement, values).first()
-
     def audit(self, what: str, ref: str, detail: str = "", who: str = "gateway") -> None:
         """Chain one audit record; it becomes durable with the step itself."""
-        self._trail.append(self._connection, AuditEntry(self.at, who, what, ref, detail))
+        self._trail.append(self, AuditEntry(self.at, who, what, ref, detail))
 
     def audit_records(self) -> Iterator[AuditRecord]:
         """The whole trail, oldest first."""
-        return read_records(self._connection)
+        return read_records(self)
 
     def audit_head(self) -> AuditHead:
         """The sealed head of the trail."""
-        return read_head(self._connection)
+        return read_head(self)
 
     def finish(self) -> None:
         """Write what belongs to the end of the transaction."""
-        self._trail.finish(self._connection)
+        self._trail.finish(self)
 
 
 class Database:
@@ -176,7 +158,7 @@ class Database:
                 yield self._current
                 return
             with self._translated(), self._usable().begin():
-                yield Transaction(self._usable(), schema.stamp(self._clock.now()), self._vault, self._trail)
+                yield self._new_transaction()
 
     @property
     def in_batch(self) -> bool:
@@ -186,12 +168,9 @@ class Database:
 
     @contextmanager
     def _transaction(self, name: str) -> Iterator[Transaction]:
-        connection = self._usable()
-        at = schema.stamp(self._clock.now())
-        transaction = Transaction(connection, at, self._vault, self._trail)
         try:
-            with self._translated(), connection.begin():
-                self._current = transaction
+            with self._translated(), self._usable().begin():
+                self._current = transaction = self._new_transaction()
                 yield transaction
                 if transaction.undone:
                     raise StoreError(
@@ -204,6 +183,9 @@ class Database:
             raise
         finally:
             self._current = None
+
+    def _new_transaction(self) -> Transaction:
+        return Transaction(_driver(self._usable()), schema.stamp(self._clock.now()), self._vault, self._trail)
 
     @contextmanager
     def _joined(self, transaction: Transaction) -> Iterator[None]:
@@ -226,6 +208,8 @@ class Database:
             yield
         except DBAPIError as problem:
             raise self._sentence(str(problem.orig).lower()) from None
+        except sqlite3.Error as problem:
+            raise self._sentence(str(problem).lower()) from None
 
     def _sentence(self, problem: str) -> StoreError:
         if "disk is full" in problem:
@@ -247,6 +231,11 @@ class Database:
             f"the disk of the store {self.path} fails ({problem}): check it, then start the gateway again"
         )
         return StoreError(self._broken, code="broken")
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    """What SQLAlchemy's connection stands on."""
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
 
 
 def assert_durable(connection: Connection) -> None:
@@ -333,7 +322,7 @@ def _prepare(connection: Connection, path: Path, rng: Rng, read_only: bool) -> t
     connection.execute(schema.meta.insert(), [{"name": "schema", "value": version}])
     connection.execute(schema.meta.insert(), [{"name": "key", "value": vault.proof()}])
     trail = Trail(vault.audit_key)
-    trail.start(connection)
+    trail.start(Runner(_driver(connection)))
     return vault, trail
 
 

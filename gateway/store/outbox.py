@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from gateway.errors import StoreError
 from gateway.redact import redact
@@ -20,6 +19,7 @@ from gateway.store import changes
 from gateway.store.database import Transaction
 from gateway.store.rows import LotRow
 from gateway.store.schema import attempt, fse, lot, lot_body, moment, moment_or_none, reservation, stamp
+from gateway.store.statements import Record
 from gateway.store.states import FINAL_LOT, FseState, LotState
 
 if TYPE_CHECKING:
@@ -42,12 +42,9 @@ _USE_NUMBERS = (
     .where(reservation.c.used == sa.false())
     .values(used=sa.true())
 )
-_SHEETS = sa.select(
+_SHEET = sa.select(
     fse.c.id, fse.c.practice, fse.c.number, fse.c.state, fse.c.destination, fse.c.practitioner
-).where(
-    (fse.c.practice == sa.bindparam("b_practice"))
-    & fse.c.number.in_(sa.bindparam("b_numbers", expanding=True))
-)
+).where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
 _DUE = (
     sa.select(lot, lot_body.c.message)
     .join(lot_body, lot_body.c.lot_seq == lot.c.seq)
@@ -87,7 +84,7 @@ def keep(tx: Transaction, practice: str, sealed: SealedLot, numbers: Sequence[in
 
 def claim(tx: Transaction, now: datetime, limit: int, lease: timedelta) -> list[LotRow]:
     """Take what is due, lots that never failed first: new work does not wait behind old failures."""
-    due: list[Row[Any]] = []
+    due: list[Record] = []
     for retry in (0, 1):
         if len(due) < limit:
             due += tx.rows(_DUE, {"b_retry": retry, "b_now": stamp(now), "b_limit": limit - len(due)})
@@ -96,7 +93,7 @@ def claim(tx: Transaction, now: datetime, limit: int, lease: timedelta) -> list[
     return [lot_row(row, state=LotState.SENDING, message=row.message) for row in due]
 
 
-def _take(tx: Transaction, row: Row[Any], lease_end: str) -> None:
+def _take(tx: Transaction, row: Record, lease_end: str) -> None:
     if row.state == LotState.SENDING:
         _end_attempt(tx, row.seq, "interrupted", "the gateway stopped during this attempt")
         tx.run(_LEASE, {"b_seq": row.seq, "next_attempt_at": lease_end})
@@ -160,7 +157,7 @@ def overdue(tx: Transaction, now: datetime, limit: int) -> list[LotRow]:
     return [_silent_becomes(tx, row) for row in silent]
 
 
-def _silent_becomes(tx: Transaction, row: Row[Any]) -> LotRow:
+def _silent_becomes(tx: Transaction, row: Record) -> LotRow:
     if row.sends >= MAX_SENDS:
         reason = (
             f"sent {row.sends} times without any receipt: ask the organism, then release or replace the lot"
@@ -183,7 +180,7 @@ def relay_took_another(tx: Transaction, lot_id: str, since: datetime) -> bool:
     return row is not None and row[0] is not None and row[0] >= stamp(since)
 
 
-def find(tx: Transaction, lot_id: str) -> Row[Any]:
+def find(tx: Transaction, lot_id: str) -> Record:
     """The row of a lot; raises StoreError when there is none."""
     row = tx.first(_BY_ID, {"b_id": lot_id})
     if row is None:
@@ -192,7 +189,7 @@ def find(tx: Transaction, lot_id: str) -> Row[Any]:
 
 
 def lot_row(
-    row: Row[Any], *, state: LotState | None = None, reason: str | None = None, message: bytes = b""
+    row: Record, *, state: LotState | None = None, reason: str | None = None, message: bytes = b""
 ) -> LotRow:
     """A table row as the value that leaves the store."""
     return LotRow(
@@ -219,7 +216,7 @@ def lot_row(
     )
 
 
-def _is_in_hand(row: Row[Any]) -> bool:
+def _is_in_hand(row: Record) -> bool:
     """Whether a worker's answer about this lot still counts: not once it was answered or parked meanwhile."""
     if row.state in FINAL_LOT or row.state == LotState.PARKED:
         return False
@@ -228,7 +225,7 @@ def _is_in_hand(row: Row[Any]) -> bool:
     return True
 
 
-def _resting(row: Row[Any]) -> LotState:
+def _resting(row: Record) -> LotState:
     return LotState.OVERDUE if row.sent_at else LotState.SEALED
 
 
@@ -250,8 +247,9 @@ def _is_kept(tx: Transaction, sealed: SealedLot) -> bool:
 
 def _free_sheets(
     tx: Transaction, practice: str, sealed: SealedLot, numbers: Sequence[int]
-) -> Sequence[Row[Any]]:
-    sheets = tx.rows(_SHEETS, {"b_practice": practice, "b_numbers": list(numbers)})
+) -> Sequence[Record]:
+    found = (tx.first(_SHEET, {"practice": practice, "number": number}) for number in dict.fromkeys(numbers))
+    sheets = [sheet for sheet in found if sheet is not None]
     if not sheets or len(sheets) != len(numbers) or len(sheets) != sealed.count:
         sentence = (
             f"lot {sealed.id} says {sealed.count} FSE, {len(numbers)} were named and {len(sheets)} are kept"

@@ -6,15 +6,16 @@ import sqlalchemy as sa
 
 from gateway.store.database import Transaction
 from gateway.store.schema import fse, fse_body, lot, lot_body, message
+from gateway.store.statements import one_of
 from gateway.store.states import FINAL_LOT, FseState
 
 _ENDED = sa.or_(
-    fse.c.state.in_((FseState.PAID, FseState.PAYMENT_REJECTED, FseState.REJECTED)),
+    one_of(fse.c.state, (FseState.PAID, FseState.PAYMENT_REJECTED, FseState.REJECTED)),
     (fse.c.state == FseState.ACCEPTED) & (fse.c.third_party == "none"),
 )
 _OLD_FSE = sa.select(fse.c.id).where(_ENDED & (fse.c.changed_at < sa.bindparam("b_before")))
 _OLD_LOTS = sa.select(lot.c.seq).where(
-    lot.c.state.in_(FINAL_LOT) & (lot.c.changed_at < sa.bindparam("b_before"))
+    one_of(lot.c.state, FINAL_LOT) & (lot.c.changed_at < sa.bindparam("b_before"))
 )
 _FSE_BODIES = sa.delete(fse_body).where(fse_body.c.fse_id.in_(_OLD_FSE))
 _LOT_BODIES = sa.delete(lot_body).where(lot_body.c.lot_seq.in_(_OLD_LOTS))

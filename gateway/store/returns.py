@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from gateway.redact import redact
 from gateway.store import changes
 from gateway.store.database import Transaction
 from gateway.store.rows import Outcome, Payment, PaymentOutcome, ReceiptOutcome
 from gateway.store.schema import fse, lot, lot_body, message, payment, receipt
+from gateway.store.statements import Record
 from gateway.store.states import FINAL_LOT, FseState, LotState
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def post_receipt(tx: Transaction, arl: Arl, raw: bytes, key: str) -> ReceiptOutc
     return outcome
 
 
-def _judge(row: Row[Any] | None, arl: Arl) -> ReceiptOutcome:
+def _judge(row: Record | None, arl: Arl) -> ReceiptOutcome:
     if row is None:
         return ReceiptOutcome(Outcome.UNMATCHED, None, None, "no lot of ours has these numbers")
     if not hmac.compare_digest(_named_digest(row, arl), arl.digest):
@@ -118,19 +118,19 @@ def _is_of_mail(arl: Arl) -> bool:
     return arl.error_class == "E" and not arl.positive
 
 
-def _lot_named(tx: Transaction, arl: Arl, identity: dict[str, Any]) -> Row[Any] | None:
+def _lot_named(tx: Transaction, arl: Arl, identity: dict[str, Any]) -> Record | None:
     if _is_of_mail(arl):
         return tx.first(_LOT_IN_MAIL, {"compostage": arl.compostage})
     return tx.first(_LOT_OF, {**identity, "file_id": arl.file_id})
 
 
-def _named_digest(row: Row[Any], arl: Arl) -> bytes:
+def _named_digest(row: Record, arl: Arl) -> bytes:
     """The digest that an ARL about this lot must name: that of the mail in class E, else that of the file."""
     return hashlib.sha256(row.message).digest() if _is_of_mail(arl) else bytes(row.digest)
 
 
 def _write_receipt(
-    tx: Transaction, arl: Arl, identity: dict[str, Any], earlier: Row[Any] | None, verdict: dict[str, Any]
+    tx: Transaction, arl: Arl, identity: dict[str, Any], earlier: Record | None, verdict: dict[str, Any]
 ) -> None:
     if earlier is not None:
         tx.run(_RECEIPT_AGAIN, {"b_id": earlier.id, **verdict})
@@ -148,7 +148,7 @@ def _write_receipt(
         tx.audit(f"receipt {verdict['outcome']}", arl.compostage, verdict["reason"])
 
 
-def _move_lot(tx: Transaction, row: Row[Any], arl: Arl) -> None:
+def _move_lot(tx: Transaction, row: Record, arl: Arl) -> None:
     if arl.positive:
         changes.lot_becomes(tx, row, LotState.ACKNOWLEDGED, "", next_attempt_at=None)
         changes.fse_of_lot_become(tx, row.seq, _TO_ACCEPTED, "")
@@ -182,7 +182,7 @@ def _post_line(tx: Transaction, digest: bytes, line: int, said: Payment, practic
     return outcome
 
 
-def _judge_payment(row: Row[Any] | None, said: Payment) -> PaymentOutcome:
+def _judge_payment(row: Record | None, said: Payment) -> PaymentOutcome:
     number = said.number
     if row is None or not _names_our_lot(row, said):
         return PaymentOutcome(Outcome.UNMATCHED, number, None, "no FSE of ours has this number in this lot")
@@ -198,7 +198,7 @@ def _judge_payment(row: Row[Any] | None, said: Payment) -> PaymentOutcome:
     return PaymentOutcome(Outcome.POSTED, number, after)
 
 
-def _names_our_lot(row: Row[Any], said: Payment) -> bool:
+def _names_our_lot(row: Record, said: Payment) -> bool:
     same_day = said.lot_date is None or row.lot_date == said.lot_date.isoformat()
     return bool(row.lot_number == said.lot_number and same_day)
 
@@ -207,7 +207,7 @@ def _write_payment(
     tx: Transaction,
     said: Payment,
     identity: dict[str, Any],
-    earlier: Row[Any] | None,
+    earlier: Record | None,
     verdict: dict[str, Any],
 ) -> None:
     if earlier is not None:
@@ -230,7 +230,7 @@ def _write_payment(
         tx.audit(f"payment {verdict['outcome']}", str(said.number), verdict["reason"])
 
 
-def _move_fse(tx: Transaction, row: Row[Any], said: Payment) -> None:
+def _move_fse(tx: Transaction, row: Record, said: Payment) -> None:
     """A payment proves that the FSE was sent and accepted, even when its receipt was lost."""
     on_the_way = _TO_ACCEPTED[_TO_ACCEPTED.index(FseState(row.state)) + 1 :]
     cents = {"paid_amo_cents": said.amo_cents, "paid_amc_cents": said.amc_cents}

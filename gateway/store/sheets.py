@@ -6,16 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from datetime import date
 from itertools import groupby
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from gateway.errors import StoreError
 from gateway.store import changes, numbers
 from gateway.store.database import Transaction
 from gateway.store.rows import StoredFse, WaitingGroup
 from gateway.store.schema import fse, fse_body, stamp
+from gateway.store.statements import Record
 from gateway.store.states import FseState
 
 _Key = tuple[str, str, str, int]
@@ -32,13 +31,10 @@ _WAITING = (
     .limit(sa.bindparam("b_limit"))
 )
 _WAITING_OF = _WAITING.where(fse.c.practice == sa.bindparam("b_practice"))
-_BODIES = (
-    sa.select(fse.c.number, fse_body.c.body)
-    .join(fse_body, fse_body.c.fse_id == fse.c.id)
-    .where(
-        (fse.c.practice == sa.bindparam("b_practice"))
-        & fse.c.number.in_(sa.bindparam("b_numbers", expanding=True))
-    )
+_BODY = (
+    sa.select(fse_body.c.body)
+    .join(fse, fse_body.c.fse_id == fse.c.id)
+    .where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
 )
 
 
@@ -71,12 +67,14 @@ def waiting(tx: Transaction, practice: str | None, limit: int) -> list[WaitingGr
 
 def bodies(tx: Transaction, practice: str, wanted: Sequence[int]) -> list[bytes]:
     """The bytes of these FSE in the order asked."""
-    rows = tx.rows(_BODIES, {"b_practice": practice, "b_numbers": list(wanted)})
-    found = {row.number: row.body for row in rows}
-    missing = [number for number in wanted if number not in found]
-    if missing:
-        raise StoreError(f"FSE {missing[0]} of practice {practice} is not in the store", code="unknown")
-    return [tx.vault.open(_label(practice, number), found[number]) for number in wanted]
+    return [_body(tx, practice, number) for number in wanted]
+
+
+def _body(tx: Transaction, practice: str, number: int) -> bytes:
+    row = tx.first(_BODY, {"practice": practice, "number": number})
+    if row is None:
+        raise StoreError(f"FSE {number} of practice {practice} is not in the store", code="unknown")
+    return tx.vault.open(_label(practice, number), row.body)
 
 
 def _is_kept(tx: Transaction, sheet: StoredFse, digest: bytes) -> bool:
@@ -110,11 +108,11 @@ def _row(sheet: StoredFse, digest: bytes, at: str) -> dict[str, object]:
     }
 
 
-def _group_key(row: Row[Any]) -> _Key:
+def _group_key(row: Record) -> _Key:
     return row.practice, row.practitioner, row.destination, row.mode
 
 
-def _group(key: _Key, members: Sequence[Row[Any]]) -> WaitingGroup:
+def _group(key: _Key, members: Sequence[Record]) -> WaitingGroup:
     deadline = date.fromisoformat(min(row.deadline for row in members))
     return WaitingGroup(*key, numbers=tuple(row.number for row in members), deadline=deadline)
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
 
 from gateway.errors import InputError
 from gateway.exchange.calendar import legal_day
@@ -15,6 +13,7 @@ from gateway.store.outbox import lot_row
 from gateway.store.returns import UNREADABLE
 from gateway.store.rows import Counts, FseRow, HistoryLine, LotRow, Outcome, Unmatched
 from gateway.store.schema import change, fse, lot, message, moment, payment, receipt
+from gateway.store.statements import Record, one_of
 from gateway.store.states import FseState, LotState
 
 _WAITING_OUTCOMES = (Outcome.UNMATCHED, Outcome.CONTRADICTED)
@@ -23,9 +22,16 @@ _UNSENT = (FseState.SIGNED, FseState.IN_LOT)
 _FSE = sa.select(fse, lot.c.id.label("lot_id")).join_from(fse, lot, fse.c.lot_seq == lot.c.seq, isouter=True)
 _FSE_STATES = sa.select(fse.c.state, sa.func.count().label("number")).group_by(fse.c.state)
 _LOT_STATES = sa.select(lot.c.state, sa.func.count().label("number")).group_by(lot.c.state)
-_LATE = sa.and_(fse.c.state.in_(_UNSENT), fse.c.deadline < sa.bindparam("today"))
+_LATE = sa.and_(one_of(fse.c.state, _UNSENT), fse.c.deadline < sa.bindparam("today"))
 _LATE_COUNT = sa.select(sa.func.count()).select_from(fse).where(_LATE)
-_STUCK = sa.select(lot).where(lot.c.state.in_((LotState.OVERDUE, LotState.PARKED))).order_by(lot.c.changed_at)
+_WAITING_COUNTS = (
+    sa.select(sa.func.count()).select_from(receipt).where(one_of(receipt.c.outcome, _WAITING_OUTCOMES)),
+    sa.select(sa.func.count()).select_from(payment).where(one_of(payment.c.outcome, _WAITING_OUTCOMES)),
+    sa.select(sa.func.count()).select_from(message).where(message.c.kind == UNREADABLE),
+)
+_STUCK = (
+    sa.select(lot).where(one_of(lot.c.state, (LotState.OVERDUE, LotState.PARKED))).order_by(lot.c.changed_at)
+)
 
 
 def fse_list(tx: Transaction, practice: str | None, limit: int, offset: int) -> list[FseRow]:
@@ -66,7 +72,7 @@ def unmatched(tx: Transaction, limit: int) -> list[Unmatched]:
             receipt.c.at, sa.literal("arl").label("kind"), receipt.c.outcome, receipt.c.reason, message.c.key
         )
         .join_from(receipt, message)
-        .where(receipt.c.outcome.in_(_WAITING_OUTCOMES)),
+        .where(one_of(receipt.c.outcome, _WAITING_OUTCOMES)),
         sa.select(
             payment.c.at,
             sa.literal("noemie").label("kind"),
@@ -75,7 +81,7 @@ def unmatched(tx: Transaction, limit: int) -> list[Unmatched]:
             message.c.key,
         )
         .join_from(payment, message)
-        .where(payment.c.outcome.in_(_WAITING_OUTCOMES)),
+        .where(one_of(payment.c.outcome, _WAITING_OUTCOMES)),
         sa.select(
             message.c.at,
             sa.literal("message").label("kind"),
@@ -92,9 +98,7 @@ def counts(tx: Transaction) -> Counts:
     """How many stand where."""
     of_fse = {row.state: row.number for row in tx.rows(_FSE_STATES)}
     of_lots = {row.state: row.number for row in tx.rows(_LOT_STATES)}
-    waiting = _count(tx, receipt, receipt.c.outcome.in_(_WAITING_OUTCOMES))
-    waiting += _count(tx, payment, payment.c.outcome.in_(_WAITING_OUTCOMES))
-    waiting += _count(tx, message, message.c.kind == UNREADABLE)
+    waiting = sum(tx.rows(query)[0][0] for query in _WAITING_COUNTS)
     late = tx.rows(_LATE_COUNT, {"today": _today(tx).isoformat()})[0][0]
     return Counts(
         fse={state.value: of_fse.get(state, 0) for state in FseState},
@@ -116,7 +120,7 @@ def status(tx: Transaction) -> str:
     return "\n".join(lines)
 
 
-def _fse_row(row: Row[Any]) -> FseRow:
+def _fse_row(row: Record) -> FseRow:
     return FseRow(
         practice=row.practice,
         number=row.number,
@@ -141,19 +145,15 @@ def _fse_row(row: Row[Any]) -> FseRow:
     )
 
 
-def _history_line(row: Row[Any], ref: str) -> HistoryLine:
+def _history_line(row: Record, ref: str) -> HistoryLine:
     return HistoryLine(moment(row.at), row.kind, ref, row.before, row.after, row.reason)
 
 
-def _which(number: int, rows: list[Row[Any]]) -> str:
+def _which(number: int, rows: list[Record]) -> str:
     if not rows:
         return f"FSE {number} is not in the store: look at the list of FSE"
     names = ", ".join(sorted(row.practice for row in rows))
     return f"FSE {number} exists in several practices: say which of {names}"
-
-
-def _count(tx: Transaction, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
-    return int(tx.rows(sa.select(sa.func.count()).select_from(table).where(where))[0][0])
 
 
 def _sum_up(what: str, numbers: dict[str, int]) -> str:
