@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 refused with one sentence, 2 wrong usage. Heavy imports wa
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -32,9 +33,13 @@ class RefusedError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         _run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except RefusedError as refused:
         print(f"vitale-card: {refused}", file=sys.stderr)
         return EXIT_REFUSED
@@ -96,7 +101,9 @@ def _run(options: argparse.Namespace) -> None:
 
     try:
         options.run(options)
-    except (ProfileError, IssuerError, ImageError, LayoutError) as wrong:
+    except ImageError as wrong:
+        raise RefusedError(f"{vars(options).get('image') or options.output}: {wrong}") from None
+    except (ProfileError, IssuerError, LayoutError) as wrong:
         raise RefusedError(str(wrong)) from None
     except BrokenPipeError:
         raise
@@ -114,6 +121,10 @@ def _new(options: argparse.Namespace) -> None:
     output: Path = options.output
     if output.exists() and not options.force:
         raise RefusedError(f"{output} exists already; choose another name, or add --force to overwrite it")
+    if output.exists() and not output.is_file():
+        raise RefusedError(
+            f"{output} is not a file, --force overwrites card images only; choose another name"
+        )
     if not output.parent.is_dir():
         raise RefusedError(f"the directory {output.parent} does not exist; make it first")
     if options.compatible and options.kind != "cps":

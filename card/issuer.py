@@ -269,10 +269,11 @@ class TestIssuer:
                 _write_new(draft / f"{name}.key.pem", private_pem(authority.key))
             draft.rename(directory)
         except OSError as wrong:
-            if wrong.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if wrong.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
+            what = "is a file" if wrong.errno == errno.ENOTDIR else "is not empty"
             raise IssuerError(
-                f"{directory} is not empty; use the authority it holds or choose another directory"
+                f"{directory} {what}; use an authority that is there or choose another directory"
             ) from None
         finally:
             rmtree(draft, ignore_errors=True)

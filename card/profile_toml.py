@@ -32,6 +32,7 @@ from card.profile import (
 )
 
 PROFILES = Path(__file__).parent / "profiles"
+MAX_PROFILE = 256 * 1024
 
 _SITUATION_WORDS = {
     "plain": ssv.SITUATION_PLAIN,
@@ -75,9 +76,17 @@ def parse_profile(name: str, data: Mapping[str, Any]) -> Profile:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            raw = file.read(MAX_PROFILE + 1)
+        if len(raw) > MAX_PROFILE:
+            raise ProfileError(
+                f"profile {path.stem} has more than {MAX_PROFILE} bytes: give a profile's file"
+            )
+        return tomllib.loads(raw.decode("utf-8"))
     except tomllib.TOMLDecodeError as wrong:
         raise ProfileError(f"profile {path.stem} is not TOML: {wrong}") from None
+    except RecursionError:
+        raise ProfileError(f"profile {path.stem} is nested too deeply: write plain tables") from None
     except (OSError, UnicodeDecodeError):
         raise ProfileError(f"profile {path.stem} cannot be read as a text file") from None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +17,25 @@ from gateway.errors import CardRefusal, InputError
 from gateway.lots.parties import InsuredIds, PractitionerIds
 
 _FIELDS = ("date", "practitioner", "beneficiary", "acts", "pathway", "nature", "third_party")
+_LOGICAL_NUMBER = re.compile(r"[0-9]{1,2}")
 # INVENTED(proof-by-card): B2 2:58, the nature of the proof of rights: 1 stands for the card.
 _PROOF_BY_CARD = "1"
+
+
+MAX_ACT = 64 * 1024
+
+
+def parse_act(raw: bytes, name: str) -> Mapping[str, Any]:
+    """The JSON object of one care act; InputError, which calls the file `name`, when it is not one."""
+    if len(raw) > MAX_ACT:
+        raise InputError(f"{name}: more than {MAX_ACT} bytes; give one care act per file.")
+    try:
+        data = json.loads(raw.decode("utf-8-sig"))  # some editors begin a file with a byte order mark
+    except (ValueError, RecursionError):
+        raise InputError(f"{name}: this is not JSON in UTF-8; write one JSON object.") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{name}: this is not a JSON object; write one JSON object.")
+    return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +67,9 @@ class CareAct:
             raise InputError("care act: give one JSON object with a date and a list of acts.")
         for name in data:
             if name not in _FIELDS:
-                raise InputError(f"{name}: unknown field; a care act has {', '.join(_FIELDS)}.")
+                raise InputError(
+                    f"{billing.field_name(name)}: unknown field; a care act has {', '.join(_FIELDS)}."
+                )
         patient = _part(data, "beneficiary", {"number": 1, "ald": False, "pregnancy_month": None})
         place = _part(data, "practitioner", {"situation": ""})
         checked = billing.CareRequest.from_json(_with_stand_ins(data, patient))
@@ -58,7 +79,7 @@ class CareAct:
             number=_number(patient["number"]),
             ald=checked.beneficiary.ald,
             pregnancy_month=checked.beneficiary.pregnancy_month,
-            situation=str(place["situation"]),
+            situation=_logical_number(place["situation"]),
             pathway=checked.pathway,
             nature=checked.nature,
             third_party=checked.third_party,
@@ -164,14 +185,17 @@ def _part(data: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> di
         raise InputError(f"{name}: an object is needed here, or nothing.")
     for key in part:
         if key not in defaults:
-            raise InputError(f"{name}.{key}: the card says it; a care act may give {', '.join(defaults)}.")
+            raise InputError(
+                f"{name}.{billing.field_name(key)}: the card says it; "
+                f"a care act may give {', '.join(defaults)}."
+            )
     return {**defaults, **part}
 
 
 def _with_stand_ins(data: Mapping[str, Any], patient: Mapping[str, Any]) -> dict[str, Any]:
     """The act in the form the billing room checks; what the cards will say is filled with neutral values."""
     rights = {
-        "birth_date": "1900-01-01",
+        "birth_date": "0001-01-01",
         "ald": patient["ald"],
         "pregnancy_month": patient["pregnancy_month"],
     }
@@ -182,6 +206,14 @@ def _number(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 19:
         return value
     raise InputError("beneficiary.number: give the beneficiary's place on the card, 1 for the first.")
+
+
+def _logical_number(value: object) -> str:
+    if isinstance(value, str) and (not value or _LOGICAL_NUMBER.fullmatch(value)):
+        return value
+    raise InputError(
+        'practitioner.situation: give the situation\'s number on the CPS as a text, such as "1".'
+    )
 
 
 def _situation(cps: CpsSession, wanted: str) -> Situation:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError, InputError
+from reader.console import finish, plain
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.secret import Secret
 
 SETTINGS = "vitale-gateway.toml"
+MAX_PIN_LINE = 256
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,14 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from reader.errors import ReaderError  # noqa: PLC0415 - start-up time
 
     work: Callable[[argparse.Namespace], int] = options.work
-    try:
-        return work(options)
-    except (GatewayError, ReaderError) as refusal:
-        print(f"vitale-gateway: {refusal}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("vitale-gateway: interrupted; what was accepted is kept.", file=sys.stderr)
-        return 130
+    return finish(
+        "vitale-gateway",
+        lambda: work(options),
+        (GatewayError, ReaderError),
+        "interrupted; what was accepted is kept.",
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,7 +81,7 @@ def _bill(options: argparse.Namespace) -> int:
     from gateway.daemon import accepted  # noqa: PLC0415
     from gateway.pipeline import bill  # noqa: PLC0415
 
-    act = CareAct.from_json(_read_json(options.act))
+    act = CareAct.from_json(_read_act(options.act))
     with _at_work(options) as (_, practice, desk):
         desk.unlock(_ask_pin(options))
         try:
@@ -117,7 +117,8 @@ def _say(text: str) -> None:
     """One line for whoever looks at the daemon, without anything of the form of a NIR."""
     from gateway.redact import redact  # noqa: PLC0415
 
-    print(redact(text), flush=True)
+    with suppress(OSError):  # nobody reads any more: no reason to stop working
+        print(plain(redact(text)), flush=True)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -150,25 +151,33 @@ def _at_work(options: argparse.Namespace) -> Iterator[tuple[Config, Practice, De
 def _ask_pin(options: argparse.Namespace) -> Secret:
     from gateway.secret import Secret  # noqa: PLC0415
 
-    if options.pin_stdin:
-        return Secret(sys.stdin.readline().rstrip("\n"))
-    if not sys.stdin.isatty():
+    if options.pin_stdin and sys.stdin is not None:
+        return Secret(sys.stdin.buffer.readline(MAX_PIN_LINE).rstrip(b"\r\n"))
+    if sys.stdin is None or not sys.stdin.isatty():
         raise InputError("the PIN of the CPS is needed: run this on a terminal, or give it with --pin-stdin.")
     import getpass  # noqa: PLC0415
 
-    return Secret(getpass.getpass("PIN of the CPS: "))
-
-
-def _read_json(path: Path) -> dict[str, object]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return Secret(getpass.getpass("PIN of the CPS: "))
+    except EOFError:
+        raise InputError("no PIN was given: nothing was sent to the CPS.") from None
+    except UnicodeError:
+        raise InputError("the PIN of a CPS has 4 digits: nothing was sent to the CPS.") from None
+
+
+def _read_act(path: Path) -> Mapping[str, object]:
+    from gateway.care import MAX_ACT, parse_act  # noqa: PLC0415
+
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_ACT + 1)
     except FileNotFoundError:
         raise InputError(f"there is no file {path}: give the care act as a JSON file.") from None
-    except (OSError, ValueError):
-        raise InputError(f"{path} is not JSON: write the care act as one JSON object.") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: a care act is one JSON object.")
-    return data
+    except OSError as problem:
+        raise InputError(
+            f"{path} cannot be read ({problem.strerror}): give the care act as a JSON file."
+        ) from None
+    return parse_act(raw, str(path))
 
 
 if __name__ == "__main__":

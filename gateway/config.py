@@ -94,6 +94,8 @@ def parse_config(text: str, folder: Path, name: str = "settings") -> Config:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise InputError(f"{name} is not TOML: {problem}") from None
+    except RecursionError:
+        raise InputError(f"{name} is nested too deeply: write plain sections") from None
     unknown = sorted(set(tables) - _SECTIONS)
     if unknown:
         known = ", ".join(sorted(_SECTIONS))
@@ -197,6 +199,8 @@ class _Section:
         value = self._take(key, str, "must be a text in quotes")
         if not value.strip():
             raise self.wrong(key, "is empty")
+        if not value.isprintable():
+            raise self.wrong(key, "holds a character that cannot be seen: type it again")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -215,7 +219,10 @@ class _Section:
 
     def path(self, key: str) -> Path:
         """A path, relative to the folder of the file."""
-        return self.folder / Path(self.text(key)).expanduser()
+        try:
+            return self.folder / Path(self.text(key)).expanduser()
+        except RuntimeError:
+            raise self.wrong(key, "begins with ~ and the name of nobody here: write the whole path") from None
 
     def matching(self, key: str, pattern: re.Pattern[str], what: str) -> str:
         """A text of a given form."""

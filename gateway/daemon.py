@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from gateway.care import CareAct
@@ -48,21 +50,20 @@ class Daemon:
     _lots_at: float = -DAY_SECONDS
     _forgot_at: float = -DAY_SECONDS
     _complaint: str = ""
+    _unanswered: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what is in hand is finished first."""
         for name in self.inbox.interrupted():
             self.say(f"care act {name} was interrupted: look at `status` before handing it in again")
-        loops = [
-            threading.Thread(target=self._loop, args=(work, stop), name=work.__name__)
-            for work in (self._send, self._collect)
-        ]
-        for loop in loops:
-            loop.start()
-        self._loop(self._desk_turn, stop)
-        for loop in loops:
-            loop.join()
-        self.desk.lock()
+        with ThreadPoolExecutor(2, thread_name_prefix="gateway") as pool:
+            beside = [pool.submit(self._loop, work, stop) for work in (self._send, self._collect)]
+            try:
+                self._loop(self._desk_turn, stop)
+            finally:
+                self.desk.lock()
+        for loop in beside:
+            loop.result()
 
     def turn(self) -> None:
         """One pass: acts, lots, sending, returns. One part that fails does not stop the others."""
@@ -70,14 +71,20 @@ class Daemon:
             self._guarded(work)
 
     def _loop(self, work: Callable[[], None], stop: threading.Event) -> None:
-        while not stop.is_set():
-            self._guarded(work)
-            stop.wait(self.pause)
+        """Until told to stop. One loop that breaks stops the others: half a gateway helps nobody."""
+        try:
+            while not stop.is_set():
+                self._guarded(work)
+                stop.wait(self.pause)
+        finally:
+            stop.set()
 
     def _desk_turn(self) -> None:
         self._guarded(self._refresh)
+        for name in list(self._unanswered):
+            self._guarded(partial(self._hand_out, name))
         for name in self.inbox.waiting():
-            self._answer(name)
+            self._guarded(partial(self._answer, name))
         self._guarded(self._close_lots)
         self._forget()
 
@@ -100,15 +107,21 @@ class Daemon:
             self._complain("care acts wait: the Vitale slot is empty, insert the patient's card")
             return
         self._complaint = ""
-        answer = self._bill(name)
-        self.inbox.answer(name, answer)
+        self.inbox.take(name)
+        answer = self._unanswered[name] = self._bill(name)
         self.say(
             f"care act {name}: " + (f"FSE {answer['number']}" if answer["accepted"] else answer["reason"])
         )
+        self._hand_out(name)
+
+    def _hand_out(self, name: str) -> None:
+        """Write the answer; an inbox that does not take it now is asked again at the next turn."""
+        self.inbox.answer(name, self._unanswered[name])
+        del self._unanswered[name]
 
     def _bill(self, name: str) -> dict[str, Any]:
         try:
-            act = CareAct.from_json(self.inbox.take(name))
+            act = CareAct.from_json(self.inbox.read(name))
             with self.desk.vitale() as vitale:
                 billed = bill(self.practice, self.desk.cps, vitale, act)
         except (GatewayError, ReaderError) as refusal:

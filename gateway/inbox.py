@@ -1,6 +1,6 @@
 """A folder where practice software drops care acts, one JSON file each, and finds the answers.
 
-    inbox/NAME.json               dropped (write elsewhere, then rename into the folder)
+    inbox/NAME.json               dropped (write elsewhere, then rename into the folder); not NAME.answer.json
     inbox/taken/NAME.json         taken before the cards are asked, so that no act is ever billed twice
     inbox/done/NAME.json          the act, once answered
     inbox/done/NAME.answer.json   {"accepted": true, "number": …} or {"accepted": false, "code": …}
@@ -13,58 +13,80 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.errors import InputError
+from gateway.care import MAX_ACT, parse_act
+from gateway.errors import InputError, StoreError
 
-MAX_ACT = 64 * 1024
+ANSWER = ".answer.json"
 
 
 class Inbox:
-    """The folder and its two sub-folders, made at need, readable by the owner only."""
+    """The folder and its two sub-folders, made at need, readable by the owner only.
+
+    StoreError when the folder does not take or give what it should: nothing is lost, try again.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path, self._taken, self._done = path, path / "taken", path / "done"
-        for folder in (path, self._taken, self._done):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._at_work():
+            for folder in (path, self._taken, self._done):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def waiting(self) -> list[str]:
         """Names of the acts dropped and not yet taken, oldest first."""
-        files = [path for path in self._path.glob("*.json") if path.is_file()]
-        return [path.name for path in sorted(files, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+        with self._at_work():
+            files = [path for path in self._path.glob("*.json") if path.is_file()]
+            acts = [path for path in files if not path.name.endswith(ANSWER)]
+            return [path.name for path in sorted(acts, key=lambda path: (path.stat().st_mtime_ns, path.name))]
 
     def interrupted(self) -> list[str]:
         """Names of the acts that were taken and never answered."""
         return sorted(path.name for path in self._taken.glob("*.json"))
 
-    def take(self, name: str) -> Mapping[str, Any]:
-        """Move one act to `taken`, durably, and read it; InputError when it is not a JSON object."""
-        path = self._taken / name
-        (self._path / name).rename(path)
-        _sync(self._taken)
-        if path.stat().st_size > MAX_ACT:
-            raise InputError(f"care act {name}: more than {MAX_ACT} bytes; give one care act per file.")
+    def take(self, name: str) -> None:
+        """Move one act to `taken`, durably: from now on it is never billed again by itself."""
+        with self._at_work():
+            (self._path / name).rename(self._taken / name)
+            _sync(self._taken)
+
+    def read(self, name: str) -> Mapping[str, Any]:
+        """The JSON object of an act that was taken; InputError when it is not one."""
         try:
-            data = json.loads(path.read_text("utf-8"))
-        except ValueError:
-            raise InputError(f"care act {name}: this is not JSON; write one JSON object.") from None
-        if not isinstance(data, dict):
-            raise InputError(f"care act {name}: this is not a JSON object; write one JSON object.")
-        return data
+            with (self._taken / name).open("rb") as file:
+                raw = file.read(MAX_ACT + 1)
+        except OSError as problem:
+            raise InputError(
+                f"the file cannot be read ({problem.strerror}); give it to the gateway's user."
+            ) from None
+        return parse_act(raw, "the file")
 
     def answer(self, name: str, answer: Mapping[str, Any]) -> None:
         """Write the answer beside the act in `done`, durably."""
         partial = self._done / f".{name}.partial"
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(answer, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(self._done / name.replace(".json", ".answer.json"))
-        (self._taken / name).rename(self._done / name)
-        _sync(self._done)
+        with self._at_work():
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            # A name may hold bytes that are no characters: an escape is what JSON has for them.
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                json.dump(answer, file, ensure_ascii=False, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(self._done / (name.removesuffix(".json") + ANSWER))
+            (self._taken / name).rename(self._done / name)
+            _sync(self._done)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            raise StoreError(
+                f"the inbox {self._path} cannot be used ({problem.strerror}): "
+                "free the disk or correct its rights"
+            ) from None
 
 
 def _sync(folder: Path) -> None:

@@ -16,7 +16,7 @@ from gateway.billing.tables import Tables
 from gateway.clock import Clock, Rng
 from gateway.cms.enveloped import DecryptionKey
 from gateway.cms.policy import policy_named
-from gateway.config import Config, ReaderConfig
+from gateway.config import Config, PracticeConfig, ReaderConfig
 from gateway.daemon import Daemon
 from gateway.desk import Desk, Reader
 from gateway.errors import InputError
@@ -44,7 +44,7 @@ def open_practice(config: Config, clock: Clock, rng: Rng) -> Practice:
         opposition=_opposition(config.opposition),
         policy=policy_named(config.receiver.policy),
         receiver_certificate=_certificate(config.receiver.certificate),
-        decryption=DecryptionKey(_key(practice.key), _certificate(practice.certificate)),
+        decryption=_decryption(practice),
         optam=practice.optam,
         zone=practice.zone,
         practitioners=practice.practitioners,
@@ -104,6 +104,17 @@ def _opposition(path: Path) -> OppositionList:
     if not path.is_file():
         raise InputError(f"there is no opposition list {path}: fetch today's list before billing")
     return OppositionList.load(path)
+
+
+def _decryption(practice: PracticeConfig) -> DecryptionKey:
+    """The practice's own pair: another key could open none of the returns."""
+    key, certificate = _key(practice.key), _certificate(practice.certificate)
+    if x509.load_der_x509_certificate(certificate).public_key() != key.public_key():
+        raise InputError(
+            f"{practice.key} is not the key of {practice.certificate}: "
+            "correct one of the two paths in the settings"
+        )
+    return DecryptionKey(key, certificate)
 
 
 def _certificate(path: Path) -> bytes:

@@ -10,14 +10,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from reader.console import finish
 from reader.errors import ReaderError
 
 if TYPE_CHECKING:
     from card.iso7816.apdu import CommandAPDU
     from reader.emulated import EmulatedReader
     from reader.slot import Card, Slot
-
-EXIT_REFUSED = 1
 
 CPS_ATR_MARK = bytes.fromhex("12250064")
 """Country 250 and the issuer data in the historical bytes of every CPS."""
@@ -75,15 +74,15 @@ def _open_image(path: str, slot: str) -> Card:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line. Exit code 0 done, 1 refused (one sentence on stderr), 2 wrong usage."""
+    """Exit codes: 0 done, 1 refused with one sentence, 2 wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], None] = options.run
-    try:
+
+    def work() -> int:
         run(options)
-    except ReaderError as refused:
-        print(f"vitale-reader: {refused}", file=sys.stderr)
-        return EXIT_REFUSED
-    return 0
+        return 0
+
+    return finish("vitale-reader", work, (ReaderError,))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,8 +12,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
+from card.issuer import IssuerError
+from card.kernel.errors import ImageError
 from card.kernel.storage import FileStorage
 from card.personalise import load_profile, open_card, personalise
 from gateway.billing.tables import Tables
@@ -26,6 +29,7 @@ from gateway.pki.opposition import Opposition, encode_base
 from gateway.practice import Practice
 from gateway.secret import Secret
 from gateway.store.store import Store
+from reader.console import finish
 from tools.pki import Authority
 
 if TYPE_CHECKING:
@@ -140,21 +144,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="where everything is made")
     parser.add_argument("--port", type=int, default=2525, help="where the receiver will listen")
     options = parser.parse_args(arguments)
-    folder = options.folder
-    try:
-        bench = Bench(folder)
-        bench.authority.renew_crls(bench.clock.now())
-        bench.make_cards(["cps-gp-sector1", "vitale-single"])
-        settings = bench.write_settings(options.port)
-    except (GatewayError, OSError, ValueError) as problem:
-        print(f"bench: {problem}", file=sys.stderr)
-        return 1
+    if not 1 <= options.port <= 65535:
+        parser.error("--port is a number from 1 to 65535")
+    return finish(
+        "bench", lambda: _make(options.folder, options.port), (GatewayError, IssuerError, ImageError)
+    )
+
+
+def _make(folder: Path, port: int) -> int:
+    bench = Bench(folder)
+    bench.authority.renew_crls(bench.clock.now())
+    bench.make_cards(["cps-gp-sector1", "vitale-single"])
+    settings, place = bench.write_settings(port), quote(str(folder))
     print(f"authority, cards, lists and settings are ready in {folder} (PIN 1234); next, in two terminals:")
     print(
-        f"  python -m tools.receiver serve --authority {folder}/authority --state {folder}/receiver "
-        f"--maildir {folder}/mailbox --practice {PRACTICE} --port {options.port}"
+        f"  python -m tools.receiver serve --authority {place}/authority --state {place}/receiver "
+        f"--maildir {place}/mailbox --practice {PRACTICE} --port {port}"
     )
-    print(f"  vitale-gateway serve --config {settings}")
+    print(f"  vitale-gateway serve --config {quote(str(settings))}")
     return 0
 
 

@@ -17,6 +17,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from card.issuer import IssuerError
+from card.kernel.errors import ImageError
 from card.personalise import load_profile
 from card.profile import InsuredProfile
 from gateway.billing.request import Act
@@ -33,6 +35,7 @@ from gateway.practice import Practice
 from gateway.returns import opener
 from gateway.store.rows import FseRow
 from gateway.store.states import FseState, LotState
+from reader.console import finish
 from reader.emulated import EmulatedReader
 from reader.errors import ReaderError
 from reader.trace import Trace
@@ -242,19 +245,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(text: str) -> None:
         print(f"{clock.monotonic() - start:6.2f} s  {text}", flush=True)
 
-    try:
+    def work() -> int:
         with tempfile.TemporaryDirectory(prefix="vitale-demo-") as temporary:
             figures = Demo(options.dir or Path(temporary), options.policy, say).run()
-    except (GatewayError, ReaderError) as problem:
-        print(f"demo: {problem}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ndemo: interrupted; nothing was left running.", file=sys.stderr)
-        return 130
-    say("everything settled")
-    if options.json:
-        print(json.dumps(figures))
-    return 0
+        say("everything settled")
+        if options.json:
+            print(json.dumps(figures))
+        return 0
+
+    refusals = (GatewayError, ReaderError, IssuerError, ImageError)
+    return finish("demo", work, refusals, "interrupted; nothing was left running.")
 
 
 if __name__ == "__main__":

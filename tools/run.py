@@ -17,6 +17,8 @@ from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 
+from card.issuer import IssuerError
+from card.kernel.errors import ImageError
 from card.personalise import list_profiles, load_profile
 from gateway.clock import SystemClock
 from gateway.daemon import Daemon
@@ -26,6 +28,8 @@ from gateway.exchange.calendar import legal_day
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
+from gateway.redact import redact
+from reader.console import finish, plain
 from reader.emulated import EmulatedReader
 from reader.errors import ReaderError
 from reader.trace import Trace
@@ -33,6 +37,8 @@ from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import start_receiver
 
+REFUSALS = (GatewayError, ReaderError, IssuerError, ImageError)
+MAX_DAY_SECONDS = 366 * 86_400.0
 DOCTOR, PATIENT = "cps-gp-sector1", "vitale-single"
 HELP = """\
   cards                     the patients' cards that can be inserted
@@ -115,6 +121,16 @@ class Prompt(cmd.Cmd):
         """End."""
         return True
 
+    do_EOF = do_quit  # noqa: N815 - the name cmd gives to the end of input
+
+    def onecmd(self, line: str) -> bool:
+        """One command; what it cannot do is said in one sentence."""
+        try:
+            return super().onecmd(line)
+        except (*REFUSALS, OSError) as refusal:
+            print(plain(str(refusal)))
+            return False
+
     def emptyline(self) -> bool:
         """Nothing on an empty line."""
         return False
@@ -125,7 +141,8 @@ class Prompt(cmd.Cmd):
 
 
 def _say(text: str) -> None:
-    print(f"  · {text}", flush=True)
+    with contextlib.suppress(OSError):  # nobody reads any more: no reason to stop working
+        print(f"  · {plain(redact(text))}", flush=True)
 
 
 def _serve(root: Path, policy: str, day_seconds: float) -> None:
@@ -177,6 +194,9 @@ def _converse(prompt: Prompt) -> None:
 
 
 def _interrupt(*_: object) -> None:
+    """End in good order; who asks again meanwhile changes nothing."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -189,15 +209,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--day", type=float, default=5.0, metavar="SECONDS", help="how long a simulated day lasts"
     )
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
+    if not 0 < options.day < MAX_DAY_SECONDS:
+        parser.error("--day is a number of seconds above 0")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
+
+    def work() -> int:
         with contextlib.suppress(KeyboardInterrupt):
             _serve(options.dir, options.policy, options.day)
-    except (GatewayError, ReaderError) as problem:
-        print(f"run: {problem}", file=sys.stderr)
-        return 1
-    print("stopped in good order; everything accepted is kept.")
-    return 0
+        print("stopped in good order; everything accepted is kept.")
+        return 0
+
+    return finish("run", work, REFUSALS)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,11 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from card.kernel.errors import ImageError
+
+MAX_IMAGE = 16 * 1024 * 1024
+"""Far more than any card and its journal."""
+
 
 class Storage(Protocol):
     """One growing sequence of bytes. Only what was followed by `sync` survives a power cut."""
@@ -68,9 +73,11 @@ class FileStorage:
         self._known: tuple[int, int] | None = None
 
     def read(self) -> bytes:
-        """All bytes of the file; raises FileNotFoundError."""
+        """All bytes of the file; raises FileNotFoundError, or ImageError for a file far too large."""
         with self.path.open("rb") as file:
-            data = file.read()
+            data = file.read(MAX_IMAGE + 1)
+            if len(data) > MAX_IMAGE:
+                raise ImageError("This file is too large for a card image; choose the right file.")
             self._known = (os.fstat(file.fileno()).st_ino, len(data))
         return data
 

@@ -23,6 +23,8 @@ MAX_COEFFICIENT = Decimal("9999.99")  # B2 type 4, positions 83-88: four digits 
 MAX_CENTS = 9_999_999  # B2 type 4, positions 98-104 and 115-121: seven digits
 
 _CODE = re.compile(r"[A-Z][A-Z0-9]{0,4}")  # B2 type 4, positions 76-80
+_NIR_LENGTH = 13
+_WORD = re.compile(r"[A-Za-z_]{1,40}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HUNDREDTH = Decimal("0.01")
 _OPTIONAL = ("pathway", "nature", "third_party")
@@ -99,6 +101,17 @@ class CareRequest:
         return whole
 
 
+def field_name(name: object) -> str:
+    """The name of a field as an error may show it: what is not a plain word could be anything, a NIR too."""
+    return name if isinstance(name, str) and _WORD.fullmatch(name) else "(a name that is not a word)"
+
+
+def _shown(value: object) -> str:
+    """A value as an error may repeat it: nothing long enough to be a NIR, nothing that fills a screen."""
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) < _NIR_LENGTH else "this value"
+
+
 def check(request: CareRequest) -> None:
     """Refuse values that no table could price; raises InputError naming the field."""
     _one_of("pathway", request.pathway, PATHWAYS)
@@ -108,7 +121,7 @@ def check(request: CareRequest) -> None:
     month = request.beneficiary.pregnancy_month
     if month is not None and not 1 <= month <= 9:
         raise InputError(
-            f"beneficiary.pregnancy_month: {month} is not a month of pregnancy; give 1 to 9 or null."
+            f"beneficiary.pregnancy_month: {_shown(month)} is not a month of pregnancy; give 1 to 9 or null."
         )
     if request.beneficiary.birth_date > request.date:
         raise InputError("beneficiary.birth_date: the birth is after the care; correct one of the two dates.")
@@ -128,26 +141,29 @@ def check_dates(request: CareRequest, today: date) -> None:
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise InputError(f"{name}: {value!r} is not known; use one of {', '.join(allowed)}.")
+        raise InputError(f"{name}: {_shown(value)} is not known; use one of {', '.join(allowed)}.")
 
 
 def _check_act(act: Act, index: int) -> None:
     if not _CODE.fullmatch(act.code):
         raise InputError(
-            f"acts[{index}].code: {act.code!r} is not an act code; give 1 to 5 capital letters and digits."
+            f"acts[{index}].code: {_shown(act.code)} is not an act code; "
+            "give 1 to 5 capital letters and digits."
         )
     if not 1 <= act.quantity <= MAX_QUANTITY:
-        raise InputError(f"acts[{index}].quantity: {act.quantity} is out of range; give 1 to {MAX_QUANTITY}.")
-    coefficient = act.coefficient
-    if coefficient != 1 and not _is_coefficient(coefficient):
         raise InputError(
-            f"acts[{index}].coefficient: {coefficient} is not usable; "
+            f"acts[{index}].quantity: {_shown(act.quantity)} is out of range; give 1 to {MAX_QUANTITY}."
+        )
+    coefficient = act.coefficient
+    if coefficient.is_snan() or (coefficient != 1 and not _is_coefficient(coefficient)):
+        raise InputError(
+            f"acts[{index}].coefficient: {_shown(coefficient)} is not usable; "
             f"give 0.01 to {MAX_COEFFICIENT} with at most two decimals."
         )
     charged = act.charged_cents
     if charged is not None and not 0 <= charged <= MAX_CENTS:
         raise InputError(
-            f"acts[{index}].charged_cents: {charged} is not an amount; "
+            f"acts[{index}].charged_cents: {_shown(charged)} is not an amount; "
             f"give 0 to {MAX_CENTS} cents, never negative."
         )
 
@@ -200,7 +216,9 @@ class _Reader:
             raise InputError(f"{path.rstrip('.') or 'the request'}: a JSON object is needed here.")
         for name in data:
             if name not in known:
-                raise InputError(f"{path}{name}: unknown field; the fields here are {', '.join(known)}.")
+                raise InputError(
+                    f"{path}{field_name(name)}: unknown field; the fields here are {', '.join(known)}."
+                )
         self._data, self._path = data, path
 
     def _fail(self, name: str, wanted: str) -> NoReturn:

@@ -86,6 +86,8 @@ class OppositionList:
         """The list kept at `path`; a missing or damaged file raises TrustError."""
         try:
             return cls.parse(path.read_bytes())
+        except TrustError as wrong:
+            raise TrustError(f"{path}: {wrong}") from None
         except OSError:
             raise TrustError(f"there is no opposition list at {path}: fetch the complete list") from None
 

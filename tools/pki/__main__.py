@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from reader.console import finish
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when done, 1 when refused (one sentence), 2 for wrong usage."""
@@ -17,15 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from card.issuer import IssuerError  # noqa: PLC0415
     from gateway.errors import GatewayError  # noqa: PLC0415
 
-    try:
-        _make(options.directory, options.practice)
-    except (GatewayError, IssuerError, OSError) as error:
-        print(f"pki: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return finish("pki", lambda: _make(options.directory, options.practice), (GatewayError, IssuerError))
 
 
-def _make(directory: Path, practices: Sequence[str]) -> None:
+def _make(directory: Path, practices: Sequence[str]) -> int:
     from gateway.clock import SystemClock  # noqa: PLC0415
     from tools.pki.authority import Authority  # noqa: PLC0415
 
@@ -35,6 +32,7 @@ def _make(directory: Path, practices: Sequence[str]) -> None:
     for practice in practices:
         authority.practice_keys(practice)
     print(f"test authority ready in {directory}; give {authority.trust_directory} to gateway and receiver")
+    return 0
 
 
 if __name__ == "__main__":

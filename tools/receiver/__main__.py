@@ -6,22 +6,22 @@ import argparse
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from card.issuer import IssuerError
+from card.profile_toml import ProfileError
 from gateway.errors import GatewayError, StoreError
+from reader.console import finish, plain
 from tools.receiver.faults import FAULTS
 from tools.receiver.ledger import LEDGER_FILE, Ledger
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 done, 1 refused with one sentence, 2 wrong usage."""
+    """0 done, 1 refused with one sentence, 2 wrong usage, 130 interrupted."""
     options = _parser().parse_args(arguments)
-    try:
-        return int(options.work(options))
-    except GatewayError as error:
-        print(f"receiver: {error}", file=sys.stderr)
-        return 1
+    return finish("receiver", lambda: int(options.work(options)), (GatewayError, IssuerError, ProfileError))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,7 +88,7 @@ def _serve(options: argparse.Namespace) -> int:
         overrides=options.overrides,
         opposition=options.opposition,
         faults=options.fault,
-        say=lambda line: print(line, flush=True),
+        say=_say,
     )
     Authority.load(options.authority).renew_crls(config.clock.now())
     running = start_receiver(config)
@@ -97,6 +97,11 @@ def _serve(options: argparse.Namespace) -> int:
     running.stop()
     print("receiver: ended, everything received is in the ledger", flush=True)
     return 0
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # nobody reads any more: no reason to stop serving
+        print(plain(line), flush=True)
 
 
 def _end_on_signals(ended: threading.Event) -> None:
