@@ -181,7 +181,8 @@ class Demo:
         print()
         for row in sorted(practice.store.fse_list(), key=lambda row: row.number):
             lot = receipts[row.lot_id] if row.lot_id else None
-            print(f"FSE {row.number}  {row.label}  {self.numbers[row.number].story}")
+            scene = self.numbers.get(row.number)
+            print(f"FSE {row.number}  {row.label}  {scene.story if scene else 'from an earlier run'}")
             print(
                 f"  shares   charged {_euros(row.base_cents + row.excess_cents)}   "
                 f"AMO {_euros(row.amo_cents)}   AMC {_euros(row.amc_cents)}   "

@@ -17,6 +17,9 @@ from reader.console import finish, plain
 from tools.receiver.faults import FAULTS
 from tools.receiver.ledger import LEDGER_FILE, Ledger
 
+MAX_SPAN = 366 * 86_400.0
+MAX_LINES = 100_000
+
 
 def main(arguments: list[str] | None = None) -> int:
     """0 done, 1 refused with one sentence, 2 wrong usage, 130 interrupted."""
@@ -31,11 +34,11 @@ def _parser() -> argparse.ArgumentParser:
     status = _state_command(commands, "status", "count lots, invoices, payments")
     status.set_defaults(work=_status)
     lots = _state_command(commands, "lots", "list lots and refused messages, newest first")
-    lots.add_argument("--limit", type=int, default=20, help="at most this many of each (20)")
+    lots.add_argument("--limit", type=_count, default=20, help="at most this many of each (20)")
     lots.set_defaults(work=_lots)
     advance = _state_command(commands, "advance", "bring the payments still to come nearer")
-    advance.add_argument("--days", type=float, default=5, help="how many days (5)")
-    advance.add_argument("--day", type=float, default=86_400, metavar="SECONDS", help="as given to serve")
+    advance.add_argument("--days", type=_span, default=5, help="how many days (5)")
+    advance.add_argument("--day", type=_span, default=86_400, metavar="SECONDS", help="as given to serve")
     advance.set_defaults(work=_advance)
     return parser
 
@@ -50,7 +53,7 @@ def _serve_options(parser: argparse.ArgumentParser) -> None:
     add("--policy", choices=("modern", "sesam"), default="modern", help="crypto profile (modern)")
     add("--practice", default="practice", help="whose encryption certificate answers are sealed to")
     add("--directory", type=Path, metavar="FILE", help="TOML: several practices, by sender number")
-    add("--day", type=float, default=86_400, metavar="SECONDS", help="how long a simulated day lasts")
+    add("--day", type=_span, default=86_400, metavar="SECONDS", help="how long a simulated day lasts")
     add("--profile", action="append", default=[], metavar="NAME|FILE", help="a card profile the caisse knows")
     add("--overrides", type=Path, metavar="FILE", help="TOML: what the caisse knows differently")
     add("--opposition", type=Path, metavar="FILE", help="opposition list of Vitale cards")
@@ -65,6 +68,21 @@ def _state_command(
     parser = commands.add_parser(name, help=text)
     parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="where the ledger lives")
     return parser
+
+
+def _span(text: str) -> float:
+    """Days, or seconds of a day: a number that a calendar can take."""
+    value = float(text)
+    if not 0 <= value <= MAX_SPAN:
+        raise argparse.ArgumentTypeError(f"give a number from 0 to {MAX_SPAN:g}")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= MAX_LINES:
+        raise argparse.ArgumentTypeError(f"give a number from 1 to {MAX_LINES}")
+    return value
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gateway.clock import Clock, Rng, SystemClock, system_rng
+from gateway.errors import InputError
 
 DAY_SECONDS = 86_400.0
 
@@ -54,3 +57,16 @@ class ReceiverConfig:
     clock: Clock = field(default_factory=SystemClock)
     rng: Rng = system_rng
     say: Callable[[str], None] = print
+
+
+def read_rows(path: Path, what: str, name: str) -> list[Mapping[str, Any]]:
+    """The tables [[name]] of a TOML file that `what` calls; InputError says what is wrong with the file."""
+    try:
+        rows = tomllib.loads(path.read_text("utf-8")).get(name, [])
+    except (OSError, ValueError) as error:
+        raise InputError(f"{what} {path.name} cannot be read ({error}); correct the file") from None
+    except RecursionError:
+        raise InputError(f"{what} {path.name} is nested too deeply; correct the file") from None
+    if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
+        raise InputError(f"{what} {path.name}: write each entry under a line [[{name}]]")
+    return rows

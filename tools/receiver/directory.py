@@ -8,7 +8,6 @@ there is one.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.errors import InputError, TrustError
 from gateway.exchange.mailbox import Maildir
 from gateway.pki import Purpose, Trust
+from tools.receiver.config import read_rows
 
 _SENDER = re.compile(r"\d{14}")
 
@@ -42,11 +42,12 @@ class PracticeDirectory:
     @classmethod
     def load(cls, path: Path, default: Entry | None = None) -> PracticeDirectory:
         """Read a directory file; InputError names the entry that is wrong."""
-        try:
-            tables = tomllib.loads(path.read_text("utf-8")).get("practice", [])
-        except (OSError, ValueError) as error:
-            raise InputError(f"directory {path.name} cannot be read ({error}); correct the file") from None
-        return cls(dict(_entry(path, row) for row in tables), default)
+        return cls(dict(_entry(path, row) for row in read_rows(path, "directory", "practice")), default)
+
+    def open_default(self) -> None:
+        """Open the mailbox of who is not named here now: StoreError at the start, not at the first answer."""
+        if self._default is not None:
+            self._boxes[self._default.maildir] = Maildir(self._default.maildir)
 
     def entry(self, sender: str) -> Entry | None:
         """The practice behind a sender number, or None."""

@@ -14,7 +14,6 @@ then changed by an overrides file (TOML), so that card and base can differ on pu
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import InputError
+from tools.receiver.config import read_rows
 
 EXEMPTIONS = ("ald", "maternity", "css", "ame", "aspa")
 _KEYS = {"nir", "birth_date", "known", "exemptions", "rights", "alsace_moselle"}
@@ -67,13 +67,15 @@ class InsuredBase:
 
     def overridden(self, path: Path) -> InsuredBase:
         """This base with the changes of an overrides file; InputError names the entry and key at fault."""
-        try:
-            rows = tomllib.loads(path.read_text("utf-8")).get("insured", [])
-        except (OSError, ValueError) as error:
-            raise InputError(f"overrides {path.name} cannot be read ({error}); correct the file") from None
         people = [person for group in self._people.values() for person in group]
-        for index, row in enumerate(rows, 1):
-            people = _override(people, row, f"overrides {path.name}, entry {index}")
+        for index, row in enumerate(read_rows(path, "overrides", "insured"), 1):
+            where = f"overrides {path.name}, entry {index}"
+            try:
+                people = _override(people, row, where)
+            except TypeError:
+                raise InputError(
+                    f"{where}: a value is of the wrong kind; see the top of insured.py"
+                ) from None
         return InsuredBase(people)
 
 

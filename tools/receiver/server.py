@@ -117,10 +117,9 @@ class House:
             )
         try:
             self._server = self._loop.run_until_complete(self._loop.create_server(self._door, host, port))
-        except OSError as error:
-            raise InputError(
-                f"port {port} of {host} cannot be used ({error.strerror}); choose another"
-            ) from None
+        except (OSError, OverflowError) as error:
+            why = error.strerror if isinstance(error, OSError) else "ports go from 0 to 65535"
+            raise InputError(f"port {port} of {host} cannot be used ({why}); choose another") from None
         self._thread.start()
         listening: int = self._server.sockets[0].getsockname()[1]
         return listening

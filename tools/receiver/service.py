@@ -65,6 +65,7 @@ def assemble(
         if config.directory
         else PracticeDirectory({}, default)
     )
+    directory.open_default()
     insured = known_insured(config.profiles) if insured is None else insured
     if practitioners is None:
         practitioners = known_practitioners(config.profiles)
