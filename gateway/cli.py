@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError, InputError
 from reader.console import finish, plain
+from reader.errors import ReaderError
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -25,16 +26,14 @@ MAX_PIN_LINE = 256
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 refused with one sentence, 2 wrong usage, 130 interrupted."""
-    options = _parser().parse_args(arguments)
-    from reader.errors import ReaderError  # noqa: PLC0415 - start-up time
 
-    work: Callable[[argparse.Namespace], int] = options.work
-    return finish(
-        "vitale-gateway",
-        lambda: work(options),
-        (GatewayError, ReaderError),
-        "interrupted; what was accepted is kept.",
-    )
+    def work() -> int:
+        options = _parser().parse_args(arguments)
+        chosen: Callable[[argparse.Namespace], int] = options.work
+        return chosen(options)
+
+    refusals = (GatewayError, ReaderError)
+    return finish("vitale-gateway", work, refusals, "interrupted; what was accepted is kept.")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.care import CareAct
 from gateway.delivery import Mailbox, Sender, collect, send_due
@@ -27,6 +27,16 @@ from reader.errors import ReaderError
 Say = Callable[[str], None]
 
 DAY_SECONDS = 86_400.0
+GRACE_SECONDS = 2.0
+"""How long a lot that is being sent may still take when the gateway is told to stop."""
+
+
+class Line(Sender, Protocol):
+    """A sender that can be told to stop (gateway.exchange.smtp.SmtpSender)."""
+
+    def abort(self) -> None:
+        """End what is being sent, from another thread."""
+        ...
 
 
 @dataclass
@@ -40,7 +50,7 @@ class Daemon:
     practice: Practice
     desk: Desk
     inbox: Inbox
-    sender: Sender
+    sender: Line
     mailbox: Mailbox
     say: Say
     refresh: Callable[[Practice], Practice] = lambda practice: practice
@@ -62,8 +72,16 @@ class Daemon:
                 self._loop(self._desk_turn, stop)
             finally:
                 self.desk.lock()
+                self._end(beside)
         for loop in beside:
             loop.result()
+
+    def _end(self, beside: list[Future[None]]) -> None:
+        """Let what is being sent end; a relay that is too slow gets the same bytes after the next start."""
+        left = wait(beside, GRACE_SECONDS).not_done
+        while left:
+            self.sender.abort()
+            left = wait(left, self.pause).not_done
 
     def turn(self) -> None:
         """One pass: acts, lots, sending, returns. One part that fails does not stop the others."""

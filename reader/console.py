@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,8 +31,11 @@ def finish(
     except refusals as refusal:
         return _refused(program, str(refusal))
     except KeyboardInterrupt:
-        print(f"{program}: {interrupted}", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return _interrupted(program, interrupted)
+    except RuntimeError as wrapped:  # Ctrl-C while a class is being made, Python 3.11
+        if not isinstance(wrapped.__cause__, KeyboardInterrupt):
+            raise
+        return _interrupted(program, interrupted)
     except BrokenPipeError:
         _drop_output()
         return EXIT_REFUSED
@@ -51,6 +55,13 @@ def said(problem: OSError) -> str:
 def plain(text: str) -> str:
     """The text on one line, without characters that could move a cursor or forge a line of a log."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _interrupted(program: str, sentence: str) -> int:
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends already: a second Ctrl-C has nothing to add
+    print(f"{program}: {sentence}", file=sys.stderr)
+    return EXIT_INTERRUPTED
 
 
 def _refused(program: str, sentence: str) -> int:

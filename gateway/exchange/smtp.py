@@ -62,6 +62,8 @@ class SmtpSender:
         self._address = (_guarded(host, allow_remote), port)
         self._timeout, self._hello, self._monotonic = timeout, hello, monotonic
         self._session: _Session | None = None
+        self._latest: _Session | None = None
+        self._ended = False
         self._lock = threading.Lock()
 
     def send(self, envelope_from: str, envelope_to: str, raw: bytes) -> None:
@@ -73,6 +75,8 @@ class SmtpSender:
         _check_envelope(envelope_to, "envelope_to")
         body = _stuffed(raw)
         with self._lock:
+            if self._ended:
+                raise _ended()
             deadline = self._monotonic() + self._timeout
             self._begin(envelope_from, deadline)
             self._hand_over(envelope_to, body)
@@ -83,6 +87,12 @@ class SmtpSender:
             session, self._session = self._session, None
         if session is not None:
             session.say_quit(self._monotonic() + min(self._timeout, 2.0))
+
+    def abort(self) -> None:
+        """Send nothing more and break off what another thread is sending: it hears Transient at once."""
+        self._ended = True
+        if self._latest is not None:
+            self._latest.break_off()
 
     def _begin(self, envelope_from: str, deadline: float) -> None:
         """MAIL FROM on the open session; one that the relay closed meanwhile is opened again, once."""
@@ -103,7 +113,7 @@ class SmtpSender:
             ) from error
 
     def _open(self, deadline: float) -> _Session:
-        session = _Session(self._monotonic, deadline, self._hello)
+        session = self._latest = _Session(self._monotonic, deadline, self._hello)
         try:
             code, text = session.connect(*self._address)
             if code == 220:
@@ -222,6 +232,7 @@ class _Session(smtplib.SMTP):
 
     def __init__(self, monotonic: Callable[[], float], deadline: float, hello: str) -> None:
         self._monotonic, self._deadline = monotonic, deadline
+        self._opened: _Socket | None = None
         super().__init__(local_hostname=hello)
 
     def _get_socket(
@@ -229,6 +240,7 @@ class _Session(smtplib.SMTP):
     ) -> _Socket:  # smtplib's seam, used by SMTP_SSL
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         opened = _Socket(family, socket.SOCK_STREAM)
+        self._opened = opened  # known from now on, so that the connecting can be broken off too
         opened.monotonic = self._monotonic
         self._arm(opened, self._deadline)
         try:
@@ -262,12 +274,22 @@ class _Session(smtplib.SMTP):
             raise OSError("session closed")
         self.sock.sendall(body)
 
+    def break_off(self) -> None:
+        """End both directions of the line: whoever waits on it is woken. For another thread."""
+        if self._opened is not None:
+            with contextlib.suppress(OSError):
+                self._opened.shutdown(socket.SHUT_RDWR)
+
     def say_quit(self, deadline: float) -> None:
         """QUIT if it can be said; closed in any case."""
         with contextlib.suppress(OSError, smtplib.SMTPException, _Endless, _Gone):
             self.start(deadline)
             self.docmd("QUIT")
         self.close()
+
+
+def _ended() -> Transient:
+    return Transient("Sending was stopped before this message; it will be sent after the next start.")
 
 
 def _guarded(host: str, allow_remote: bool) -> str:
