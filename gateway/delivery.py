@@ -18,7 +18,7 @@ from gateway.clock import Clock, Rng
 from gateway.errors import ExchangeError, GatewayError, InputError, StoreError
 from gateway.exchange.calendar import legal_day, receipt_deadline
 from gateway.exchange.retry import Backoff
-from gateway.exchange.smtp import Permanent
+from gateway.exchange.smtp import Permanent, Transient
 from gateway.store.rows import LotRow, Outcome, Payment
 from gateway.store.states import LotState
 
@@ -174,10 +174,21 @@ def _note(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Mome
     if isinstance(failure, Permanent | InputError):
         store.park(lot.id, str(failure))
         return LotState.PARKED
+    if isinstance(failure, Transient) and failure.unreached:
+        return _unreached(store, lot, str(failure), moment)
     if failure is not None:
         return _failed(store, lot, str(failure), moment)
     store.sent(lot.id, receipt_due(moment.clock.now()))
     return LotState.SENT
+
+
+def _unreached(store: Store, lot: LotRow, reason: str, moment: _Moment) -> LotState:
+    """The relay never saw the lot: no attempt is counted against it, however long that lasts."""
+    now = moment.clock.now()
+    waited = (now - (lot.failing_since or now)).total_seconds()
+    delay = moment.backoff.delay_after(waited, moment.rng)
+    store.failed(lot.id, reason, now + timedelta(seconds=delay), counted=False)
+    return LotState.SEALED
 
 
 def _failed(store: Store, lot: LotRow, reason: str, moment: _Moment) -> LotState:

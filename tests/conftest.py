@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections import Counter
 
 import pytest
 
@@ -20,3 +21,16 @@ def _only_loopback(self: socket.socket, address: object) -> None:
 @pytest.fixture(autouse=True)
 def _stay_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", _only_loopback)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line per promise whose tests recorded figures: counts are added up, the seed is the campaign's."""
+    totals: dict[str, Counter[str]] = {}
+    reports = [r for name in ("passed", "failed") for r in terminalreporter.stats.get(name, ())]
+    for promise, figures in (p for report in reports for p in getattr(report, "user_properties", ())):
+        total = totals.setdefault(promise, Counter())
+        seed = figures.pop("seed")
+        total.update(figures)
+        total["seed"] = seed
+    for promise, total in sorted(totals.items()):
+        terminalreporter.write_line(f"{promise}: " + " ".join(f"{n}={v}" for n, v in total.items()))

@@ -22,7 +22,14 @@ class Backoff:
         """
         if attempt < 1:
             raise ValueError(f"attempt {attempt}: the first one is 1")
-        step = min(self.cap, self.first * 2.0 ** min(attempt - 1, 64))
+        return self._jittered(self.first * 2.0 ** min(attempt - 1, 64), rng)
+
+    def delay_after(self, waited: float, rng: Rng) -> float:
+        """Seconds to wait when attempts do not count: as long again as it has waited already."""
+        return self._jittered(max(self.first, waited), rng)
+
+    def _jittered(self, step: float, rng: Rng) -> float:
+        step = min(self.cap, step)
         chance = int.from_bytes(rng(4), "big") / 0xFFFF_FFFF
         return step / 2 + step / 2 * chance
 

@@ -26,14 +26,15 @@ _ENVELOPE = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,18
 class Transient(ExchangeError):
     """Not sent this time, or not known to be: send the same bytes again later.
 
-    `uncertain` is True when the reply after the final dot was lost, so the receiver may have it.
+    `uncertain` is True when the reply after the final dot was lost, so the receiver may have it;
+    `unreached` when the relay never came to see this message, so that the failure says nothing about it.
     """
 
     code = "transient"
 
-    def __init__(self, sentence: str, *, uncertain: bool = False) -> None:
+    def __init__(self, sentence: str, *, uncertain: bool = False, unreached: bool = False) -> None:
         super().__init__(sentence)
-        self.uncertain = uncertain
+        self.uncertain, self.unreached = uncertain, unreached
 
 
 class Permanent(ExchangeError):
@@ -109,7 +110,8 @@ class SmtpSender:
             self._step("MAIL FROM", lambda session: session.mail(envelope_from))
         except _Gone as error:
             raise Transient(
-                f"The relay closed the session at MAIL FROM ({error}); it will be tried again."
+                f"The relay closed the session at MAIL FROM ({error}); it will be tried again.",
+                unreached=True,
             ) from error
 
     def _open(self, deadline: float) -> _Session:
@@ -122,10 +124,12 @@ class SmtpSender:
         except (OSError, smtplib.SMTPException, _Endless) as error:
             session.close()
             raise Transient(
-                f"The relay cannot be reached ({_why(error)}); it will be tried again."
+                f"The relay cannot be reached ({_why(error)}); it will be tried again.", unreached=True
             ) from error
-        session.close()  # a relay that turns everybody away says nothing about this message
-        raise Transient(f"The relay gives no service ({code} {_readable(text)}); it will be tried again.")
+        session.close()
+        raise Transient(
+            f"The relay gives no service ({code} {_readable(text)}); it will be tried again.", unreached=True
+        )
 
     def _hand_over(self, envelope_to: str, body: bytes) -> None:
         try:

@@ -114,13 +114,15 @@ def sent(tx: Transaction, lot_id: str, ack_due: datetime) -> None:
     changes.fse_of_lot_become(tx, row.seq, (FseState.IN_LOT, FseState.SENT), "")
 
 
-def failed(tx: Transaction, lot_id: str, reason: str, next_attempt_at: datetime) -> None:
+def failed(
+    tx: Transaction, lot_id: str, reason: str, next_attempt_at: datetime, *, counted: bool = True
+) -> None:
     """Back to where the lot came from, until its next turn."""
     row = find(tx, lot_id)
     _end_attempt(tx, row.seq, "failed", reason)
     if not _is_in_hand(row):
         return
-    failure = {"attempts": row.attempts + 1, "failing_since": row.failing_since or tx.at}
+    failure = {"attempts": row.attempts + counted, "failing_since": row.failing_since or tx.at}
     changes.lot_becomes(tx, row, _resting(row), reason, next_attempt_at=stamp(next_attempt_at), **failure)
 
 

@@ -124,10 +124,10 @@ class Store:
         with self._database.step("sent") as tx:
             outbox.sent(tx, lot_id, ack_due)
 
-    def failed(self, lot_id: str, reason: str, next_attempt_at: datetime) -> None:
-        """This attempt failed; the same bytes go again at `next_attempt_at`."""
+    def failed(self, lot_id: str, reason: str, next_attempt_at: datetime, *, counted: bool = True) -> None:
+        """This attempt failed; the same bytes go again then. `counted`: it may be the fault of the lot."""
         with self._database.step("failed") as tx:
-            outbox.failed(tx, lot_id, reason, next_attempt_at)
+            outbox.failed(tx, lot_id, reason, next_attempt_at, counted=counted)
 
     def give_back(self, lot_ids: Sequence[str]) -> None:
         """These claimed lots were not tried: they are due again at once, and no attempt is counted."""

@@ -173,3 +173,26 @@ def test_receipt_is_late_after_two_whole_working_days(hour: int) -> None:
         assert sum(is_working_day(day) for day in days) == 2
         assert legal_day(due) != legal_day(due - timedelta(microseconds=1))
         moment += timedelta(days=1)
+
+
+def test_an_outage_after_a_good_hour_parks_nothing(line: Line) -> None:
+    """A relay out of reach says nothing about a lot, even if it took others just before; a refusal does."""
+    line.lot()
+    turn(line, Relay())
+    lots = [line.lot() for _ in range(3)]
+    down = Relay()
+
+    def mood(raw: bytes) -> None:
+        raise Transient("connection refused", unreached=True)
+
+    down.mood = mood
+    turn(line, down, passes=60, pause=timedelta(minutes=1))
+    assert line.store.counts().lots["PARKED"] == 0
+    assert down.asked < 60, "the pauses grow"
+    line.clock.advance(timedelta(minutes=15))
+    poison, relay = lots[0], refuse(lots[0].message, Transient("451 not this one"))
+    turn(line, relay, passes=3, pause=timedelta(seconds=2))
+    assert {raw for _, _, raw in relay.taken} == {lot.message for lot in lots[1:]}
+    assert line.lot_state(poison.id) == "SEALED", "its first refusals are not its last"
+    turn(line, relay, passes=12)
+    assert line.lot_state(poison.id) == "PARKED"
