@@ -53,8 +53,8 @@ class Mailbox(Protocol):
         """Messages not yet dealt with."""
         ...
 
-    def done(self, key: str) -> None:
-        """This one is dealt with."""
+    def done(self, *keys: str) -> None:
+        """These are dealt with."""
         ...
 
 
@@ -113,32 +113,29 @@ def send_due(
     senders, moment = (sender, *beside), _Moment(clock, rng, backoff or Backoff())
     claimed = store.claim_due(clock.now(), limit, LEASE)
     in_a_row = 0
-    for start in range(0, len(claimed), len(senders)):
-        if in_a_row >= RELAY_UNWELL:
-            store.give_back([row.id for row in claimed[start:]])
-            break
-        for state in _attempts(store, senders, claimed[start : start + len(senders)], moment):
-            in_a_row = 0 if state is LotState.SENT else in_a_row + 1
-            done = _count(done, state)
+    with ThreadPoolExecutor(len(senders)) as lanes:
+        for start in range(0, len(claimed), len(senders)):
+            if in_a_row >= RELAY_UNWELL:
+                store.give_back([row.id for row in claimed[start:]])
+                break
+            lots = claimed[start : start + len(senders)]
+            for state in _note(store, lots, list(lanes.map(_send, senders, lots)), moment):
+                in_a_row = 0 if state is LotState.SENT else in_a_row + 1
+                done = _count(done, state)
     return done
 
 
 def collect(store: Store, mailbox: Mailbox, opener: Opener, practice: str, limit: int = 100) -> Collected:
     """One pass: open each pending message and post it; a message that fails does not stop the rest."""
-    done = Collected()
-    for key, raw in mailbox.pending(limit):
-        try:
-            opened = _open(opener, raw)
-        except StoreError:
-            raise
-        except GatewayError as refusal:
-            store.post_unreadable(raw, key, str(refusal))
-            done = replace(done, unreadable=done.unreadable + 1)
-        else:
-            done = reduce(_tally, _post(store, opened, key, practice), done)
-        # Only now: a stop in between finds the message pending again, and posting it again is harmless.
-        mailbox.done(key)
-    return done
+    messages = [_open(opener, key, raw) for key, raw in mailbox.pending(limit)]
+    if not messages:
+        return Collected()
+    try:
+        outcomes = _deal_with(store, mailbox, messages, practice)
+    except StoreError:  # not all of them together: on its own, what cannot be kept stops nothing before it
+        outcomes = [o for message in messages for o in _deal_with(store, mailbox, [message], practice)]
+    unreadable = sum(isinstance(message.content, GatewayError) for message in messages)
+    return reduce(_tally, outcomes, Collected(unreadable=unreadable))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +143,6 @@ class _Moment:
     clock: Clock
     rng: Rng
     backoff: Backoff
-
-
-def _attempts(
-    store: Store, senders: Sequence[Sender], lots: Sequence[LotRow], moment: _Moment
-) -> list[LotState]:
-    """Send each lot over a connection of its own; note what happened in one transaction."""
-    if len(lots) == 1:
-        return [_note(store, lots[0], _send(senders[0], lots[0]), moment)]
-    with ThreadPoolExecutor(len(lots)) as pool:
-        failures = list(pool.map(_send, senders, lots))
-    with store.batch():
-        return [_note(store, lot, failure, moment) for lot, failure in zip(lots, failures, strict=True)]
 
 
 def _send(sender: Sender, lot: LotRow) -> GatewayError | None:
@@ -169,7 +154,17 @@ def _send(sender: Sender, lot: LotRow) -> GatewayError | None:
     return None
 
 
-def _note(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Moment) -> LotState:
+def _note(
+    store: Store, lots: Sequence[LotRow], failures: Sequence[GatewayError | None], moment: _Moment
+) -> list[LotState]:
+    """Keep the outcomes of attempts made side by side, in one transaction."""
+    if len(lots) == 1:
+        return [_note_one(store, lots[0], failures[0], moment)]
+    with store.batch():
+        return [_note_one(store, lot, failure, moment) for lot, failure in zip(lots, failures, strict=True)]
+
+
+def _note_one(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Moment) -> LotState:
     """Keep the outcome of one attempt; the state it leaves the lot in."""
     if isinstance(failure, Permanent | InputError):
         store.park(lot.id, str(failure))
@@ -224,20 +219,48 @@ def _count(done: Sent, state: LotState) -> Sent:
     return replace(done, failed=done.failed + 1)
 
 
-def _open(opener: Opener, raw: bytes) -> Opened:
-    opened = opener(raw)
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """One message of the mailbox, and what is in it or why that is not to be believed."""
+
+    key: str
+    raw: bytes = field(repr=False)
+    content: Opened | GatewayError
+
+
+def _open(opener: Opener, key: str, raw: bytes) -> _Message:
+    try:
+        opened = opener(raw)
+    except StoreError:
+        raise
+    except GatewayError as refusal:
+        return _Message(key, raw, refusal)
     if not opened.receipts and not opened.payments:
-        raise InputError("there is neither a receipt nor a payment in this message: look at it by hand")
-    return opened
+        sentence = "there is neither a receipt nor a payment in this message: look at it by hand"
+        return _Message(key, raw, InputError(sentence))
+    return _Message(key, raw, opened)
 
 
-def _post(store: Store, opened: Opened, key: str, practice: str) -> list[Outcome]:
-    """Everything in one message is posted together or not at all."""
+def _deal_with(store: Store, mailbox: Mailbox, messages: Sequence[_Message], practice: str) -> list[Outcome]:
+    """Post these messages together or not at all, and only then take them out of the mailbox.
+
+    A stop in between finds them pending again, and posting them again is harmless.
+    """
     with store.batch():
-        outcomes = [store.post_receipt(arl, opened.content, key).outcome for arl in opened.receipts]
-        if opened.payments:
-            posted = store.post_payment(opened.payments, opened.content, key, practice)
-            outcomes += [line.outcome for line in posted]
+        outcomes = [outcome for message in messages for outcome in _post(store, message, practice)]
+    mailbox.done(*(message.key for message in messages))
+    return outcomes
+
+
+def _post(store: Store, message: _Message, practice: str) -> list[Outcome]:
+    key, opened = message.key, message.content
+    if isinstance(opened, GatewayError):
+        store.post_unreadable(message.raw, key, str(opened))
+        return []
+    outcomes = [store.post_receipt(arl, opened.content, key).outcome for arl in opened.receipts]
+    if opened.payments:
+        posted = store.post_payment(opened.payments, opened.content, key, practice)
+        outcomes += [line.outcome for line in posted]
     return outcomes
 
 

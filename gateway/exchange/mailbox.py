@@ -72,9 +72,11 @@ class Maildir:
                 found.append((name, raw))
         return found
 
-    def done(self, key: str) -> None:
-        """Mark one message as dealt with (moved to cur, durable); doing it twice is harmless."""
-        self._move(key, "cur")
+    def done(self, *keys: str) -> None:
+        """Mark messages as dealt with (moved to cur, durable); doing it twice is harmless."""
+        for key in keys:
+            self._move(key, "cur")
+        self._sync("cur", "new")
 
     def set_aside(self, key: str, reason: str) -> None:
         """Take one file out of the way for a person to look at, with the reason beside it."""
@@ -89,6 +91,7 @@ class Maildir:
         except OSError as error:
             raise _disk("The reason cannot be kept in the mailbox", error) from error
         self._move(key, "aside", kept)
+        self._sync("aside", "new")
 
     def aside(self) -> tuple[SetAside, ...]:
         """Everything that was set aside, with its reason."""
@@ -132,8 +135,6 @@ class Maildir:
             target = target.with_name(f"{target.name}-{self._rng(8).hex()}")
         try:
             source.rename(target)
-            _sync_directory(self._path / folder)
-            _sync_directory(self._path / "new")
         except FileNotFoundError as error:
             if not target.exists():
                 raise InputError(
@@ -141,6 +142,13 @@ class Maildir:
                 ) from error
         except OSError as error:
             raise _disk("The message cannot be moved in the mailbox", error) from error
+
+    def _sync(self, *folders: str) -> None:
+        try:
+            for folder in folders:
+                _sync_directory(self._path / folder)
+        except OSError as error:
+            raise _disk("The move in the mailbox cannot be made durable", error) from error
 
 
 def _is_key(name: str) -> bool:

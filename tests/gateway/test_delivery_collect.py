@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from gateway.delivery import Collected, Opened, collect
 from gateway.errors import StoreError, TrustError
 from gateway.exchange.mailbox import Maildir
 from gateway.lots.sealing import SealedLot
+from gateway.records.arl import Arl
+from gateway.store.rows import ReceiptOutcome
 from tests.gateway.store.line import PRACTICE, Box, Line, payment, raw_of
 
 
@@ -115,3 +118,30 @@ def test_a_message_is_posted_whole_or_not_at_all(line: Line, monkeypatch: pytest
             collect(line.store, box, lambda raw: Opened(b"two", receipts=arls), PRACTICE)
     assert line.lot_state(first.id) == "SENT"
     assert collect(line.store, box, lambda raw: Opened(b"two", receipts=arls), PRACTICE).posted == 2
+
+
+def test_a_message_the_store_refuses_stops_nothing_before_it(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three receipts taken in together the second cannot be kept: the first is posted and leaves the
+    mailbox, the others wait and are posted when the store takes them."""
+    lots = [line.lot() for _ in range(3)]
+    for sealed in lots:
+        line.store.claim_due(line.clock.now(), 3, timedelta(minutes=1))
+        line.store.sent(sealed.id, line.clock.now())
+    post = Post()
+    box = Box({f"{n}": post.receipt(line, sealed, f"mail {n}".encode()) for n, sealed in enumerate(lots)})
+    refused, kept = line.arl(lots[1]), line.store.post_receipt
+
+    def full(arl: Arl, raw: bytes, key: str) -> ReceiptOutcome:
+        if arl.compostage == refused.compostage:
+            raise StoreError("the disk is full")
+        return kept(arl, raw, key)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(line.store, "post_receipt", full)
+        with pytest.raises(StoreError):
+            collect(line.store, box, post.opener, PRACTICE)
+    assert [line.lot_state(sealed.id) for sealed in lots] == ["ACKNOWLEDGED", "SENT", "SENT"]
+    assert list(box.waiting) == ["1", "2"]
+    assert collect(line.store, box, post.opener, PRACTICE) == Collected(posted=2)

@@ -148,7 +148,8 @@ class Box:
         """What is not done."""
         return list(self.waiting.items())[:limit]
 
-    def done(self, key: str) -> None:
-        """Take one out."""
-        self.waiting.pop(key, None)
-        self.finished.append(key)
+    def done(self, *keys: str) -> None:
+        """Take these out."""
+        for key in keys:
+            self.waiting.pop(key, None)
+            self.finished.append(key)
