@@ -83,8 +83,10 @@ def load_config(path: Path) -> Config:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"there is no settings file {path}: write one with vitale-gateway init") from None
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"the settings file {path} cannot be read as text") from None
+    except OSError as problem:
+        raise InputError(f"the settings file {path} cannot be read ({problem.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"the settings file {path} cannot be read as text in UTF-8") from None
     return parse_config(text, path.parent, str(path))
 
 

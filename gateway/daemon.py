@@ -27,6 +27,7 @@ from reader.errors import ReaderError
 Say = Callable[[str], None]
 
 DAY_SECONDS = 86_400.0
+REMINDER_SECONDS = 600.0
 GRACE_SECONDS = 2.0
 """How long a lot that is being sent may still take when the gateway is told to stop."""
 
@@ -59,7 +60,7 @@ class Daemon:
     pause: float = 0.5
     _lots_at: float = -DAY_SECONDS
     _forgot_at: float = -DAY_SECONDS
-    _complaint: str = ""
+    _complaints: dict[str, float] = field(default_factory=dict, repr=False)
     _unanswered: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def run(self, stop: threading.Event) -> None:
@@ -124,7 +125,7 @@ class Daemon:
         if not self.desk.has_vitale:
             self._complain("care acts wait: the Vitale slot is empty, insert the patient's card")
             return
-        self._complaint = ""
+        self._complaints.clear()
         self.inbox.take(name)
         answer = self._unanswered[name] = self._bill(name)
         self.say(
@@ -170,9 +171,10 @@ class Daemon:
             )
 
     def _complain(self, sentence: str) -> None:
-        """Say the same thing once, not at every turn."""
-        if sentence != self._complaint:
-            self._complaint = sentence
+        """Say what is wrong once, not at every turn, and again when it lasts."""
+        now = self.practice.clock.monotonic()
+        if now - self._complaints.get(sentence, -DAY_SECONDS) >= REMINDER_SECONDS:
+            self._complaints[sentence] = now
             self.say(sentence)
 
     def _guarded(self, part: Callable[[], None]) -> None:

@@ -120,14 +120,24 @@ def _decryption(practice: PracticeConfig) -> DecryptionKey:
 def _certificate(path: Path) -> bytes:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
-    except (OSError, ValueError):
+    except OSError as problem:
+        raise _unreadable(path, problem) from None
+    except ValueError:
         raise InputError(f"{path} is not a certificate in PEM: correct its path in the settings") from None
+
+
+def _unreadable(path: Path, problem: OSError) -> InputError:
+    return InputError(
+        f"{path} cannot be read ({problem.strerror}): correct its rights, or its path in the settings"
+    )
 
 
 def _key(path: Path) -> RSAPrivateKey:
     try:
         key = load_pem_private_key(path.read_bytes(), None)
-    except (OSError, ValueError, TypeError):
+    except OSError as problem:
+        raise _unreadable(path, problem) from None
+    except (ValueError, TypeError):
         key = None
     if not isinstance(key, RSAPrivateKey):
         raise InputError(f"{path} is not an RSA key in PEM: correct its path in the settings")

@@ -23,6 +23,7 @@ def finish(
     `refusals`: the errors whose text is the sentence. 1 refused, or nobody reads the output any more;
     130 interrupted.
     """
+    os.umask(0o077)  # what these programs write is for their owner alone
     _forgive_characters()
     try:
         code = work()

@@ -88,8 +88,12 @@ class OppositionList:
             return cls.parse(path.read_bytes())
         except TrustError as wrong:
             raise TrustError(f"{path}: {wrong}") from None
-        except OSError:
+        except FileNotFoundError:
             raise TrustError(f"there is no opposition list at {path}: fetch the complete list") from None
+        except OSError as problem:
+            raise TrustError(
+                f"the opposition list {path} cannot be read ({problem.strerror}): correct its rights"
+            ) from None
 
     def save(self, path: Path) -> None:
         """Keep this list at `path`, durably and all or nothing: write, sync, rename, sync the directory."""

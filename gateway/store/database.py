@@ -18,8 +18,8 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from gateway.audit import AuditEntry, AuditHead, AuditRecord
@@ -222,7 +222,8 @@ class Database:
             sentence = "is held by another program: close that program and try again"
             return StoreError(f"the store {self.path} {sentence}", code="busy")
         if "readonly" in problem:
-            return StoreError(f"the store {self.path} may only be read", code="read-only")
+            sentence = "may only be read: correct the rights of its file and its folder"
+            return StoreError(f"the store {self.path} {sentence}", code="read-only")
         if "i/o error" not in problem and "unable to open" not in problem:
             return StoreError(f"the store {self.path} refused this step and kept nothing of it: {problem}")
         # A failed write or sync is never retried into success: what the disk really holds is only
@@ -250,16 +251,11 @@ def assert_durable(connection: Connection) -> None:
 
 
 def _path_of(url: str) -> Path:
-    try:
-        parsed: URL = make_url(url)
-    except ArgumentError:
-        raise StoreError(
-            "the store address is not one: write sqlite:///path/to/gateway.db", code="url"
-        ) from None
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        sentence = "the store must be an SQLite file: write sqlite:///path/to/gateway.db"
-        raise StoreError(sentence, code="url")
-    return Path(os.path.realpath(str(parsed.database)))
+    """The file of a store address. What follows sqlite:/// is a path as it is, ? and % included."""
+    path = url.removeprefix("sqlite:///")
+    if path == url or path in ("", ":memory:") or "\0" in path:
+        raise StoreError("the store must be an SQLite file: write sqlite:///path/to/gateway.db", code="url")
+    return Path(os.path.realpath(path))
 
 
 def _take_lock(path: Path) -> int:
