@@ -38,8 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         _run(options)
-        if sys.stdout is not None:
-            sys.stdout.flush()
     except RefusedError as refused:
         print(f"vitale-card: {refused}", file=sys.stderr)
         return EXIT_REFUSED
@@ -101,6 +99,8 @@ def _run(options: argparse.Namespace) -> None:
 
     try:
         options.run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except ImageError as wrong:
         raise RefusedError(f"{vars(options).get('image') or options.output}: {wrong}") from None
     except (ProfileError, IssuerError, LayoutError) as wrong:
