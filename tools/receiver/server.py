@@ -12,6 +12,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from gateway.errors import InputError, StoreError
 from gateway.failpoint import failpoint
+from tools.receiver.bulk import TooLong, TooMuch, read_message
 from tools.receiver.config import Limits
 from tools.receiver.faults import Faults
 from tools.receiver.writer import Intake
@@ -95,7 +96,23 @@ class Door(SMTP):
             await self._reader.readline()
             _abort(self)
             return
-        await super().smtp_DATA(arg)
+        if arg or self.envelope is None or not self.envelope.rcpt_tos:
+            await super().smtp_DATA(arg)  # it says what is missing
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        await self.push(await self._take(self.envelope))
+
+    async def _take(self, envelope: Envelope) -> str:
+        """Read the message and hand it in; the reply to its final dot."""
+        try:
+            envelope.content = await read_message(self._reader, self._house.limits.message_bytes)
+            return str(await self._call_handler_hook("DATA"))
+        except TooMuch:
+            return "552 Error: Too much mail data"
+        except TooLong:
+            return "500 Line too long (see RFC5321 4.5.3.1.6)"
+        finally:
+            self._set_post_data_state()  # type: ignore[no-untyped-call]
 
 
 class House:
