@@ -30,7 +30,9 @@ _WAITING_COUNTS = (
     sa.select(sa.func.count()).select_from(message).where(message.c.kind == UNREADABLE),
 )
 _STUCK = (
-    sa.select(lot).where(one_of(lot.c.state, (LotState.OVERDUE, LotState.PARKED))).order_by(lot.c.changed_at)
+    sa.select(lot)
+    .where(one_of(lot.c.state, (LotState.OVERDUE, LotState.PARKED)) | (lot.c.failing_since.is_not(None)))
+    .order_by(lot.c.changed_at)
 )
 
 

@@ -250,13 +250,15 @@ def test_another_professional_cannot_send_for_this_one(bench: Bench) -> None:
 
 
 def test_the_outside_must_agree_with_the_inside(bench: Bench) -> None:
-    """Another sender, compostage or count in the Subject than in the signed lot is refused."""
+    """Nobody signed the outside: another sender, compostage or count than inside refuses this mail alone."""
     practice = bench.practice
     lot = practice.lot(practice.fse(1))
     right = {"compostage": lot.header.numbers.compostage}
-    assert refused(bench, wrap(bench, lot.file, **right | {"compostage": "2026112009300099999"})) == "S5006"
-    assert refused(bench, wrap(bench, lot.file, **right | {"sender_number": "00000991000017"})) == "S5006"
-    assert refused(bench, wrap(bench, lot.file, **right | {"count": 7})) == "L4003"
+    assert refused(bench, wrap(bench, lot.file, **right | {"compostage": "2026112009300099999"})) == "E1000"
+    assert refused(bench, wrap(bench, lot.file, **right | {"sender_number": "00000991000017"})) == "E1000"
+    mail = wrap(bench, lot.file, **right | {"count": 7})
+    arl = arl_of(bench.handle(mail))
+    assert (arl.error_class, arl.error_code, arl.digest) == ("E", "1000", hashlib.sha256(mail).digest())
     assert bench.handle(wrap(bench, lot.file, **right)).positive
 
 

@@ -100,8 +100,10 @@ class Gate:
             return Opening(named, refusal=refusal, reason=str(refusal))
         try:
             _agree(opened, verified)
-        except LotRefusal as refusal:
-            return Opening(named, refusal=refusal, reason=str(refusal))
+        except (
+            LotRefusal
+        ) as refusal:  # nobody signed the outside: it is the mail that is refused, not the file
+            return _opaque(raw, refusal)
         return Opening(named, verified)
 
 
