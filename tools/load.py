@@ -1,6 +1,6 @@
 """The benchmark: rates of this project beside the raw primitives of `cryptography`, in the same run.
 
-    python -m tools.load [crypto] [card] [receiver] [--json]
+    python -m tools.load [crypto] [card] [receiver] [gateway] [--json]
 
 Ratios are work done per second here divided by what the raw primitives alone would allow on the same bytes.
 """
@@ -49,6 +49,7 @@ from gateway.returns import opener
 from gateway.store.rows import StoredFse
 from reader.emulated import EmulatedReader
 from tools.bench import PRACTICE, TEST_PIN, Bench
+from tools.idle import help_seconds, idle_megabytes
 from tools.measure import in_turns, seconds_once
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import assemble
@@ -287,7 +288,19 @@ def _whole_line(rig: Rig, practice: Practice, senders: list[SmtpSender], mailbox
             work.result()
 
 
-PARTS: dict[str, Callable[[Rig], Figures]] = {"crypto": crypto, "card": card, "receiver": receiver}
+def gateway(rig: Rig) -> Figures:
+    """What the command and its idle daemon cost; on a world of its own, the rig's store is in use."""
+    world = Bench(rig.bench.directory("idle"), rig.clock)
+    world.make_cards(["cps-gp-sector1", "vitale-single"])
+    return {"gateway_help_s": help_seconds(), "gateway_idle_mb": idle_megabytes(world)}
+
+
+PARTS: dict[str, Callable[[Rig], Figures]] = {
+    "crypto": crypto,
+    "card": card,
+    "receiver": receiver,
+    "gateway": gateway,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
