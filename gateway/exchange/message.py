@@ -233,7 +233,6 @@ def _format_date(moment: datetime) -> str:
 
 _LINE = 64
 _BLOCK = struct.Struct("64s" * 64)
-_BLOCK_CRLF = struct.Struct("64s2x" * 64)
 
 
 def _wrap(payload: bytes) -> bytes:
@@ -351,34 +350,30 @@ def _check_moment(digits: str) -> None:
 
 def _unwrap(raw: bytes, start: int) -> bytes:
     """The payload of a base64 body; every octet of the body is accounted for."""
-    text = _join_even_lines(raw, start)
-    if text is None:
-        text = _join_lines(raw[start:])
+    body = raw[start:]
+    ends = _even_line_ends(body)
+    if ends is None:
+        body, ends = _join_lines(body), 0
+    size, last = len(body) - 2 * ends, body.rstrip(b"\r\n")[-4:]
     try:
-        payload = pybase64.b64decode(text, validate=True)
+        payload = pybase64.b64decode(body)  # leaves out what is no base64; anything but line ends is missed
     except binascii.Error as error:
         raise InputError("message: the body is not base64; it is not read.") from error
-    tail = payload[len(payload) - len(payload) % 3 :] if len(payload) % 3 else b""
-    if tail and pybase64.b64encode(tail) != text[-4:]:
+    if size % 4 or len(payload) != size // 4 * 3 - last.count(b"="):
+        raise InputError("message: the body is not base64; it is not read.")
+    if pybase64.b64encode(payload[-(len(payload) % 3 or 3) :]) != last:
         raise InputError("message: the body ends in stray bits; it is not read.")
     return payload
 
 
-def _join_even_lines(raw: bytes, start: int) -> bytes | None:
-    """Lines of exactly 64 (the last one may be shorter), CRLF at every 65th place; None when it is not so."""
-    size = len(raw) - start
-    if size == 0:
-        return b""
-    whole, rest = divmod(size, _LINE + 2)
-    ends = start + whole * (_LINE + 2)
-    if raw[start + 64 : ends : 66] != b"\r" * whole or raw[start + 65 : ends : 66] != b"\n" * whole:
+def _even_line_ends(body: bytes) -> int | None:
+    """How many CRLF, when every line has exactly 64 octets but the last, which may be shorter; else None."""
+    whole, rest = divmod(len(body), _LINE + 2)
+    if body[64 : whole * 66 : 66] != b"\r" * whole or body[65 : whole * 66 : 66] != b"\n" * whole:
         return None
-    if rest and (rest < 6 or raw[-2:] != b"\r\n"):
+    if rest and (rest < 6 or not body.endswith(b"\r\n")):
         return None
-    blocks = start + whole // 64 * _BLOCK_CRLF.size
-    lines = chain.from_iterable(_BLOCK_CRLF.iter_unpack(memoryview(raw)[start:blocks]))
-    last = [raw[at : at + _LINE] for at in range(blocks, ends, _LINE + 2)]
-    return b"".join([*lines, *last, raw[ends:-2] if rest else b""])
+    return whole + (rest > 0)
 
 
 def _join_lines(body: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import email
@@ -223,6 +224,17 @@ def test_one_payload_has_one_encoding() -> None:
         other = RAW[:at] + (b"A" if RAW[at : at + 1] != b"A" else b"B") + RAW[at + 1 :]
         with contextlib.suppress(InputError):
             assert parse(other).payload != MAIL.payload
+
+
+def test_every_octet_of_a_body_counts() -> None:
+    """Any octet put at any place of a body is refused, or part of what the payload read is encoded as."""
+    head, body = build(dataclasses.replace(MAIL, payload=bytes(range(70)))).split(b"\r\n\r\n")
+    for place in range(len(body)):
+        for put in b"Az09+/=-_ \r\n\t\0\x80\xff":
+            changed = body[:place] + bytes([put]) + body[place + 1 :]
+            with contextlib.suppress(InputError):
+                payload = parse(head + b"\r\n\r\n" + changed).payload
+                assert base64.b64encode(payload) == changed.replace(b"\r\n", b"")
 
 
 def test_size_limit() -> None:
