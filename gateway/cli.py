@@ -105,10 +105,11 @@ def _serve(options: argparse.Namespace) -> int:
         daemon = open_daemon(config, practice, desk, _say)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        print(f"reader: {config.reader.driver}, CPS unlocked; care acts are taken from {config.inbox}")
-        print(practice.store.status(), flush=True)
+        _say(f"reader: {config.reader.driver}, CPS unlocked; care acts are taken from {config.inbox}")
+        for line in practice.store.status().splitlines():
+            _say(line)
         daemon.run(stop)
-    print("stopped in good order; what was accepted is kept.")
+    _say("stopped in good order; what was accepted is kept.")
     return 0
 
 
