@@ -58,6 +58,7 @@ class Daemon:
     lot_after: timedelta = timedelta(minutes=30)
     retention_days: int = 90
     pause: float = 0.5
+    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _lots_at: float = -DAY_SECONDS
     _forgot_at: float = -DAY_SECONDS
     _complaints: dict[str, float] = field(default_factory=dict, repr=False)
@@ -65,6 +66,7 @@ class Daemon:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what is in hand is finished first."""
+        self._stop = stop
         for name in self.inbox.interrupted():
             self.say(f"care act {name} was interrupted: look at `status` before handing it in again")
         with ThreadPoolExecutor(2, thread_name_prefix="gateway") as pool:
@@ -103,6 +105,8 @@ class Daemon:
         for name in list(self._unanswered):
             self._guarded(partial(self._hand_out, name))
         for name in self.inbox.waiting():
+            if self._stop.is_set():
+                return
             self._guarded(partial(self._answer, name))
         self._guarded(self._close_lots)
         self._forget()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections import Counter
 
 import pytest
 
@@ -24,13 +23,12 @@ def _stay_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line per promise whose tests recorded figures: counts are added up, the seed is the campaign's."""
-    totals: dict[str, Counter[str]] = {}
+    """One line per promise whose tests recorded figures: counts are added up, a seed stays what it is."""
+    totals: dict[str, dict[str, int]] = {}
     reports = [r for name in ("passed", "failed") for r in terminalreporter.stats.get(name, ())]
     for promise, figures in (p for report in reports for p in getattr(report, "user_properties", ())):
-        total = totals.setdefault(promise, Counter())
-        seed = figures.pop("seed")
-        total.update(figures)
-        total["seed"] = seed
+        total = totals.setdefault(promise, {})
+        for name, figure in figures.items():
+            total[name] = figure if name == "seed" else total.get(name, 0) + figure
     for promise, total in sorted(totals.items()):
         terminalreporter.write_line(f"{promise}: " + " ".join(f"{n}={v}" for n, v in total.items()))
