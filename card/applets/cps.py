@@ -93,10 +93,7 @@ def _environments() -> tuple[ObjectSpec, ...]:
     # INVENTED(cps-issuer-environment): the template of environment 5 (issuer key set 05) is not public.
     issuer = tlv.encode(0xB4, tlv.encode(0x83, b"\x05"), tlv.encode(0x95, b"\x30"))
     values = {1: user(PIN), 3: user(PUK), 5: issuer}
-    return tuple(
-        ObjectSpec((0x3F00,), 0xFB00 | number, 0x7B, tlv.encode(0x80, bytes((number,))) + value)
-        for number, value in values.items()
-    )
+    return tuple(ObjectSpec((0x3F00,), 0xFB00 | number, 0x7B, value) for number, value in values.items())
 
 
 class CpsApplet:

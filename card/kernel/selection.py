@@ -88,10 +88,13 @@ class Selection:
         return found
 
     def _child_ef(self, command: CommandAPDU) -> Df | Ef:
-        found = self._session.df.children.get(_identifier(command.data))
-        if not isinstance(found, Ef):
-            raise CardError(0x6A82)
-        return found
+        fid = _identifier(command.data)
+        found = self._session.df.children.get(fid)
+        if isinstance(found, Ef):
+            return found
+        if fid == MF and not self._any_fid:
+            return self._session.files.mf  # OpenSC asks for the MF this way, and a CPS3 gives it
+        raise CardError(0x6A82)
 
     def _parent(self, command: CommandAPDU) -> Df | Ef:
         if command.data:

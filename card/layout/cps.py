@@ -201,7 +201,10 @@ class CpsContent:
 
 
 def keys(*, compatible: bool = False) -> tuple[pkcs15.KeyEntry, ...]:
-    """The two keys of the PrKDF. `compatible` adds the algorithm that lets OpenSC use the signature key."""
+    """The two keys of the PrKDF. `compatible` adds the algorithm that lets OpenSC use the signature key.
+
+    Real cards name no algorithm here: OpenSC concludes from the rules of the key, and so do we.
+    """
     return (
         pkcs15.KeyEntry(
             "CPS_PRIV_SIG",
@@ -216,13 +219,12 @@ def keys(*, compatible: bool = False) -> tuple[pkcs15.KeyEntry, ...]:
             "CPS_PRIV_AUT",
             ID_AUTHENTICATION,
             KEY_AUTHENTICATION,
-            (0, 1),
+            (0, 1, 2),
             (
                 pkcs15.rule(pkcs15.PSO_DECRYPT, pkcs15.PIN_ID),
                 pkcs15.rule(pkcs15.INT_AUTH, pkcs15.PIN_ID),
             ),
             (pkcs15.USE_DECRYPT, pkcs15.USE_SIGN),
-            (6, 3, 4),
         ),
     )
 
