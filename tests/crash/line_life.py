@@ -121,6 +121,8 @@ def live_gateway(world: World, root: Path) -> None:
 
 def live_receiver(world: World, root: Path, *faults: str) -> None:
     """The receiver's child: serves until it is killed; the port stands in the file `port`."""
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     running = start_receiver(
         ReceiverConfig(
             authority=world.bench.directory("authority"),
@@ -135,8 +137,6 @@ def live_receiver(world: World, root: Path, *faults: str) -> None:
     partial = root / "port.partial"
     partial.write_text(str(running.port))
     partial.rename(root / "port")
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     ended.wait()
     running.stop()
 

@@ -246,7 +246,7 @@ def test_killed_at_any_moment(
             time.sleep(chance.uniform(0.0, 0.2))
         place.kill(at_work)
     assert place.wait(place.fork(live_gateway)) == 0
-    place.stop(receiver)
+    place.kill(receiver, counted=False)
     close_case(place, record_property)
 
 
