@@ -15,6 +15,8 @@ from reader.console import finish, plain
 from reader.errors import ReaderError
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from gateway.config import Config
     from gateway.desk import Desk
     from gateway.practice import Practice
@@ -93,24 +95,37 @@ def _bill(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    import signal  # noqa: PLC0415
-    import threading  # noqa: PLC0415
+    from threading import Event  # noqa: PLC0415
 
     from gateway.start import open_daemon  # noqa: PLC0415
 
-    stop = threading.Event()
+    stop = Event()
     with _at_work(options) as (config, practice, desk):
         cps = desk.unlock(_ask_pin(options))
         practice.admit(cps.holder.national_id, cps.connection.slot_name)
         daemon = open_daemon(config, practice, desk, _say)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        _end_on_signals(stop)
         _say(f"reader: {config.reader.driver}, CPS unlocked; care acts are taken from {config.inbox}")
         for line in practice.store.status().splitlines():
             _say(line)
         daemon.run(stop)
     _say("stopped in good order; what was accepted is kept.")
     return 0
+
+
+def _end_on_signals(stop: Event) -> None:
+    """SIGTERM and Ctrl-C stop the work in good order; who asks again to stop changes nothing."""
+    import signal  # noqa: PLC0415
+
+    asked = (signal.SIGTERM, signal.SIGINT)
+
+    def end(*_: object) -> None:
+        for number in asked:
+            signal.signal(number, signal.SIG_IGN)
+        stop.set()
+
+    for number in asked:
+        signal.signal(number, end)
 
 
 def _say(text: str) -> None:

@@ -22,6 +22,7 @@ from gateway.inbox import Inbox
 from gateway.pipeline import Billed, bill, make_lots
 from gateway.practice import Practice
 from gateway.returns import opener
+from reader.console import said
 from reader.errors import ReaderError
 
 Say = Callable[[str], None]
@@ -164,7 +165,7 @@ class Daemon:
         if done.sent or done.failed or done.parked or done.overdue:
             self.say(
                 f"lots: {done.sent} sent, {done.failed} to send again, "
-                f"{done.parked} parked, {done.overdue} overdue"
+                f"{done.parked} parked, {done.overdue} overdue" + (f" ({done.why})" if done.why else "")
             )
 
     def _collect(self) -> None:
@@ -186,6 +187,8 @@ class Daemon:
             part()
         except (GatewayError, ReaderError) as problem:
             self._complain(str(problem))
+        except OSError as problem:
+            self._complain(f"{said(problem)}: correct this; the rest goes on")
 
 
 def accepted(billed: Billed) -> dict[str, Any]:

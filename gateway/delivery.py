@@ -73,12 +73,13 @@ Opener = Callable[[bytes], Opened]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What one pass of sending did."""
+    """What one pass of sending did; `why` is the reason of its first failure."""
 
     sent: int = 0
     failed: int = 0
     parked: int = 0
     overdue: int = 0
+    why: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,9 @@ def send_due(
                 store.give_back([row.id for row in claimed[start:]])
                 break
             lots = claimed[start : start + len(senders)]
-            for state in _note(store, lots, list(lanes.map(_send, senders, lots)), moment):
+            failures = list(lanes.map(_send, senders, lots))
+            done = replace(done, why=done.why or next((str(one) for one in failures if one is not None), ""))
+            for state in _note(store, lots, failures, moment):
                 in_a_row = 0 if state is LotState.SENT else in_a_row + 1
                 done = _count(done, state)
     return done

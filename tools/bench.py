@@ -88,8 +88,12 @@ class Bench:
         personalise(load_profile(profile), storage, self.authority.issuer, self.clock.now())
 
     def card(self, profile: str) -> CardOS:
-        """The card of this profile, ready for a slot."""
-        return open_card(FileStorage(self.card_file(profile)))
+        """The card of this profile, ready for a slot; ImageError names the file that is not sound."""
+        file = self.card_file(profile)
+        try:
+            return open_card(FileStorage(file))
+        except ImageError as wrong:
+            raise ImageError(f"{file}: {wrong}") from None
 
     def practice(self, store: Store | None = None, *, practice: str = PRACTICE) -> Practice:
         """The practice at work, on its own durable store."""

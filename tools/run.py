@@ -29,7 +29,7 @@ from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
 from gateway.redact import redact
-from reader.console import finish, plain
+from reader.console import finish, plain, said
 from reader.emulated import EmulatedReader
 from reader.errors import ReaderError
 from reader.trace import Trace
@@ -127,9 +127,11 @@ class Prompt(cmd.Cmd):
         """One command; what it cannot do is said in one sentence."""
         try:
             return super().onecmd(line)
-        except (*REFUSALS, OSError) as refusal:
+        except REFUSALS as refusal:
             print(plain(str(refusal)))
-            return False
+        except OSError as problem:
+            print(plain(said(problem)))
+        return False
 
     def emptyline(self) -> bool:
         """Nothing on an empty line."""

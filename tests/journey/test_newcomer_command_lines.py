@@ -271,6 +271,11 @@ def test_the_tools_refuse_in_one_sentence(bench: Bench, capsys: pytest.CaptureFi
     assert "missing" in refused(
         capsys, "receiver", "serve", "--authority", root / "cards", "--state", root / "s", "--maildir", root
     )
+    crl = root / "authority" / "trust" / "crls" / "cps.crl"
+    good = crl.read_bytes()
+    crl.write_bytes(b"xx")
+    assert "cps.crl is not a revocation list" in refused(capsys, "pki", root / "authority")
+    crl.write_bytes(good)
     assert "99999" in refused(capsys, "receiver", *serve, "99999", "--maildir", root / "m")
     assert "mailbox" in refused(capsys, "receiver", *serve, "0", "--maildir", file)
     for option, what in (("--overrides", "overrides"), ("--directory", "directory")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,26 @@ def test_an_answer_that_cannot_be_written_is_written_later(
     daemon.turn()
     assert answers(bench)["a"]["accepted"]
     assert len(daemon.practice.store.fse_list()) == 1
+
+
+def test_a_mailbox_that_disappears_stops_nothing_else(daemon: Daemon, bench: Bench, said: list[str]) -> None:
+    """The folder of the returns is gone: that is said once, and acts are billed all the same."""
+    shutil.rmtree(bench.directory("mailbox"))
+    drop(daemon, bench, "a.json")
+    daemon.turn()
+    assert answers(bench)["a"]["accepted"]
+    assert sum("mailbox" in line for line in said) == 1
+    Maildir(bench.directory("mailbox"))
+    daemon.turn()
+    assert sum("mailbox" in line for line in said) == 1
+
+
+def test_why_lots_wait_is_said(daemon: Daemon, bench: Bench, said: list[str]) -> None:
+    """A relay that takes nothing: the line about the lots gives the reason."""
+    daemon.lot_after = timedelta(0)
+    drop(daemon, bench, "a.json")
+    daemon.turn()
+    assert any("1 to send again" in line and "The relay is closed" in line for line in said)
 
 
 def test_the_same_two_complaints_in_turn_are_said_once(daemon: Daemon, said: list[str]) -> None:

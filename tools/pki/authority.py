@@ -230,5 +230,10 @@ def _load_pair(stem: Path) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
 
 
 def _revoked(path: Path) -> dict[int, datetime]:
-    crl = x509.load_der_x509_crl(path.read_bytes())
+    try:
+        crl = x509.load_der_x509_crl(path.read_bytes())
+    except (OSError, ValueError):  # what was revoked is known from here only: never begin again without it
+        raise InputError(
+            f"{path} is not a revocation list: put it back, or create the authority again"
+        ) from None
     return {entry.serial_number: entry.revocation_date_utc for entry in crl}

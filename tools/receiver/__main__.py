@@ -124,6 +124,8 @@ def _say(line: str) -> None:
 
 def _end_on_signals(ended: threading.Event) -> None:
     def end(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):  # who asks again to stop changes nothing
+            signal.signal(number, signal.SIG_IGN)
         ended.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
