@@ -1,4 +1,4 @@
-"""vitale-gateway: init, bill, serve, status. One clear sentence on what is wrong; never a traceback."""
+"""vitale-gateway: init, bill, serve, status, release. One sentence on what is wrong; never a traceback."""
 
 from __future__ import annotations
 
@@ -49,7 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="take care acts, make lots, send, collect, until stopped")
     status = commands.add_parser("status", help="what is kept, sent, acknowledged, paid, refused")
     status.add_argument("--json", action="store_true", help="one JSON object")
-    for command, work in ((bill, _bill), (serve, _serve), (status, _status)):
+    release = commands.add_parser(
+        "release", help="put a parked lot back into the queue: the same bytes again"
+    )
+    release.add_argument("lot", metavar="LOT", help="its id, as status shows it")
+    for command, work in ((bill, _bill), (serve, _serve), (status, _status), (release, _release)):
         command.add_argument("--config", type=Path, default=Path(SETTINGS), metavar="FILE", help="settings")
         command.set_defaults(work=work)
     for command in (bill, serve):
@@ -145,6 +149,19 @@ def _status(options: argparse.Namespace) -> int:
 
     with closing(Store(load_config(options.config).store_url, SystemClock(), read_only=True)) as store:
         print(json.dumps(asdict(store.counts())) if options.json else store.status())
+    return 0
+
+
+def _release(options: argparse.Namespace) -> int:
+    from gateway.clock import SystemClock  # noqa: PLC0415
+    from gateway.config import load_config  # noqa: PLC0415
+    from gateway.store.store import Store  # noqa: PLC0415
+
+    url, clock = load_config(options.config).store_url, SystemClock()
+    Store(url, clock, read_only=True).close()  # a store that is not there is not made for this
+    with closing(Store(url, clock)) as store:
+        store.release(options.lot, "released by hand")
+    print(f"lot {options.lot} leaves again when vitale-gateway serve runs")
     return 0
 
 

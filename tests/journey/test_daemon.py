@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 
 from gateway.clock import SystemClock
 from gateway.exchange.calendar import legal_day
@@ -150,10 +151,13 @@ class Surgery:
 
     def status(self) -> Mapping[str, Any]:
         """`vitale-gateway status --json`."""
-        command = [str(BIN / "vitale-gateway"), "status", "--json", "--config", str(self.settings)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-        counts: Mapping[str, Any] = json.loads(done.stdout)
+        counts: Mapping[str, Any] = json.loads(self.ask("status", "--json").stdout)
         return counts
+
+    def ask(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`vitale-gateway` with these words, until it ends."""
+        command = [str(BIN / "vitale-gateway"), *words, "--config", str(self.settings)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
     def kept(self) -> list[FseRow]:
         """What the store keeps."""
@@ -292,3 +296,36 @@ def test_it_stops_in_the_middle_of_a_full_inbox(surgery: Surgery) -> None:
     assert left > 0
     assert (left + answered, list((surgery.inbox / "taken").iterdir())) == (1000, [])
     assert len(surgery.kept()) == answered
+
+
+class Refusing:
+    """A relay that knows no organism."""
+
+    async def handle_RCPT(self, *_: object) -> str:
+        """Nobody is known here."""
+        return "550 5.1.1 no such organism"
+
+
+def test_a_parked_lot_is_released_by_hand(surgery: Surgery) -> None:
+    """Refused for good: status names the lot and why; `release` puts the same bytes back, once."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    relay = Controller(Refusing(), hostname="127.0.0.1", port=port)
+    relay.start()
+    surgery.configure(port)
+    gateway = surgery.serving()
+    surgery.drop("first")
+    gateway.says("1 parked")
+    relay.stop()
+    line = re.search(r"lot (\S+) is PARKED: .*no such organism", surgery.ask("status").stdout)
+    assert line
+    assert "another gateway" in surgery.ask("release", line[1]).stderr
+    gateway.end(signal.SIGTERM)
+    unknown, released, again = (surgery.ask("release", lot) for lot in ("nothing", line[1], line[1]))
+    assert (unknown.returncode, released.returncode, again.returncode) == (1, 0, 1)
+    assert (unknown.stderr.count("\n"), again.stderr.count("\n")) == (1, 1)
+    surgery.settings.unlink()
+    surgery.receiver()
+    surgery.serving()
+    surgery.until_acknowledged(1)
+    assert surgery.claims() == [(1, 1)]
