@@ -29,7 +29,7 @@ from gateway.failpoint import failpoint
 from gateway.store import schema
 from gateway.store.statements import Runner
 from gateway.store.trail import Trail, read_head, read_records
-from gateway.store.vault import Vault, make_key, read_key
+from gateway.store.vault import Vault, make_key, read_key, read_unsettled_key, settle_key
 
 STEPS = (
     "recover",
@@ -112,6 +112,8 @@ class Database:
             assert_durable(self._connection)
             with self._connection.begin():
                 self._vault, self._trail = _prepare(self._connection, self.path, rng, read_only)
+        if not read_only:
+            settle_key(_key_path(self.path))
 
     def close(self) -> None:
         """Close the database and give up the lock; closing twice is harmless."""
@@ -306,13 +308,19 @@ def _engine(path: Path, read_only: bool) -> Engine:
 
 def _prepare(connection: Connection, path: Path, rng: Rng, read_only: bool) -> tuple[Vault, Trail]:
     """Create the tables in a new file, or check that an old one is ours and has its key."""
-    key_path = path.with_name(path.name + ".key")
+    key_path = _key_path(path)
     tables = sa.inspect(connection).get_table_names()
     if tables:
         return _recognise(connection, key_path, rng, tables)
     if read_only:
         raise StoreError(f"the store {path} is empty: start the gateway once", code="no-store")
-    vault = Vault(read_key(key_path) or make_key(key_path, rng), rng)
+    if key_path.exists():
+        raise StoreError(
+            f"the store {path} is empty or gone although its key is there: restore it from the backup "
+            "(a new store would give out used numbers); to start anew on purpose, move the key file away too",
+            code="no-store",
+        )
+    vault = Vault(make_key(key_path, rng), rng)
     schema.metadata.create_all(connection)
     version = str(schema.SCHEMA_VERSION).encode()
     connection.execute(schema.meta.insert(), [{"name": "schema", "value": version}])
@@ -320,6 +328,10 @@ def _prepare(connection: Connection, path: Path, rng: Rng, read_only: bool) -> t
     trail = Trail(vault.audit_key)
     trail.start(Runner(_driver(connection)))
     return vault, trail
+
+
+def _key_path(path: Path) -> Path:
+    return path.with_name(path.name + ".key")
 
 
 def _recognise(
@@ -335,7 +347,7 @@ def _recognise(
             f"has schema {version}, this gateway knows {schema.SCHEMA_VERSION}: use the matching release"
         )
         raise StoreError(f"the store {path} {sentence}", code="schema")
-    key = read_key(key_path)
+    key = read_key(key_path) or read_unsettled_key(key_path)
     if key is None:
         raise StoreError(f"the key file {key_path} is missing: put it back from the backup", code="key")
     vault = Vault(key, rng)

@@ -67,9 +67,13 @@ def read_key(path: Path) -> bytes | None:
 
 
 def make_key(path: Path, rng: Rng) -> bytes:
-    """Write a new key durably before anything is encrypted with it."""
+    """Write a new key durably beside `path`, before anything is encrypted with it.
+
+    `settle_key` puts it there. A key at `path` means that its store was made: one that is empty or gone then
+    is never started afresh.
+    """
     key = rng(KEY_LENGTH)
-    fresh = path.with_name(path.name + ".new")
+    fresh = _unsettled(path)
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -77,9 +81,25 @@ def make_key(path: Path, rng: Rng) -> bytes:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    fresh.replace(path)
     _sync_directory(path.parent)
     return key
+
+
+def settle_key(path: Path) -> None:
+    """Give a new key its name, once the store that proves it is durable."""
+    fresh = _unsettled(path)
+    if fresh.exists() and not path.exists():
+        fresh.replace(path)
+        _sync_directory(path.parent)
+
+
+def read_unsettled_key(path: Path) -> bytes | None:
+    """The key of a store whose making was interrupted between the two, or None."""
+    return read_key(_unsettled(path))
+
+
+def _unsettled(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
 
 
 def _sync_directory(directory: Path) -> None:

@@ -170,6 +170,38 @@ def test_key_must_be_the_stores_own(line: Line) -> None:
     assert line.store.fse_bodies(PRACTICE, [1]) == [body_of(1)]
 
 
+@pytest.mark.parametrize("gone", ["deleted", "emptied"])
+def test_a_store_that_vanished_is_not_started_afresh(line: Line, gone: str) -> None:
+    """Deleted or emptied beside its key, a store is refused: a new one would give out used numbers (B11)."""
+    assert line.store.reserve_fse_number(PRACTICE) == 1
+    line.store.close()
+    path = line.root / "gateway.db"
+    kept = path.read_bytes()
+    path.unlink()
+    if gone == "emptied":
+        path.write_bytes(b"")
+    with pytest.raises(StoreError, match="empty or gone although its key is there"):
+        line.open()
+    path.write_bytes(kept)
+    line.reopen()
+    assert line.store.reserve_fse_number(PRACTICE) == 2
+
+
+def test_a_store_whose_making_was_interrupted(line: Line) -> None:
+    """Stopped before its tables were durable, a store is made again; stopped after, its key is found."""
+    line.store.close()
+    path, key = line.root / "gateway.db", line.root / "gateway.db.key"
+    key.rename(line.root / "gateway.db.key.new")  # stopped after the tables, before the key had its name
+    line.reopen()
+    assert line.store.reserve_fse_number(PRACTICE) == 1
+    assert key.exists()
+    line.store.close()
+    key.rename(line.root / "gateway.db.key.new")
+    path.write_bytes(b"")  # stopped before the tables
+    line.reopen()
+    assert line.store.reserve_fse_number(PRACTICE) == 1
+
+
 def test_swapped_bodies_are_noticed(line: Line) -> None:
     """A body moved to another sheet's row does not pass for that sheet's."""
     line.keep(2)
