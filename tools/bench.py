@@ -73,7 +73,7 @@ class Bench:
         OppositionList.parse(encode_base(known + 1, self.clock.now(), entries)).save(self.opposition_file)
 
     def card_file(self, profile: str) -> Path:
-        """The image of the card of this profile."""
+        """The image of the card of this profile; `NAME#2` is a second card, with a key of its own."""
         return self.directory("cards") / f"{profile}.card"
 
     def make_cards(self, profiles: Iterable[str]) -> None:
@@ -85,7 +85,7 @@ class Bench:
 
     def _make_card(self, profile: str) -> None:
         storage = FileStorage(self.card_file(profile))
-        personalise(load_profile(profile), storage, self.authority.issuer, self.clock.now())
+        personalise(load_profile(profile.partition("#")[0]), storage, self.authority.issuer, self.clock.now())
 
     def card(self, profile: str) -> CardOS:
         """The card of this profile, ready for a slot; ImageError names the file that is not sound."""

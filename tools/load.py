@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
@@ -35,7 +36,6 @@ from gateway.cards.vitale import VitaleSession
 from gateway.care import CareAct, Parties
 from gateway.clock import SystemClock, system_rng
 from gateway.delivery import collect, send_due
-from gateway.desk import Desk
 from gateway.exchange.calendar import legal_day
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
@@ -48,13 +48,15 @@ from gateway.practice import Practice
 from gateway.returns import opener
 from gateway.store.rows import StoredFse
 from reader.emulated import EmulatedReader
+from reader.slot import Slot
 from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.idle import help_seconds, idle_megabytes
 from tools.measure import in_turns, seconds_once
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import assemble
 
-LOT_SIZE = 50
+LOT_SIZE, PATIENTS = 50, 16
+"""Sixteen cards in turn: a certificate comes back only beyond the reach of gzip, as in a real lot."""
 PAUSE_SECONDS, LANES = 0.005, 4
 OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
 PREHASHED = utils.Prehashed(hashes.SHA256())
@@ -70,29 +72,34 @@ class Rig:
     def __init__(self, root: Path, stack: ExitStack) -> None:
         self.clock = SystemClock()
         self.bench = Bench(root, self.clock)
-        self.bench.make_cards(["cps-gp-sector1", "vitale-single"])
+        cards = [f"vitale-single#{number}" for number in range(PATIENTS)]
+        self.bench.make_cards(["cps-gp-sector1", *cards])
         self.practice = self.bench.practice()
         stack.enter_context(closing(self.practice.store))
-        self.reader = stack.enter_context(EmulatedReader())
-        self.reader.insert("CPS", self.bench.card("cps-gp-sector1"))
-        self.reader.insert("Vitale", self.bench.card("vitale-single"))
-        desk = Desk(self.reader)
-        self.cps: CpsSession = desk.unlock(TEST_PIN)
-        self.vitale: VitaleSession = stack.enter_context(desk.vitale())
-        self.vitale.authenticate(self.cps)
+        reader = stack.enter_context(EmulatedReader(("CPS", *cards)))
+        cps_slot = reader.insert("CPS", self.bench.card("cps-gp-sector1"))
+        self.cps = stack.enter_context(CpsSession.open(cps_slot.connect()))
+        self.cps.verify_pin(TEST_PIN)
         self.act = CareAct(date=legal_day(self.clock.now()), acts=(Act("G"),), third_party="amo")
-        self.parties = Parties.of(self.act, self.cps, self.vitale.read_rights())
+        slots = [reader.insert(card, self.bench.card(card)) for card in cards]
+        self.patients = cycle([self._patient(slot, stack) for slot in slots])
         self.number = 0
 
+    def _patient(self, slot: Slot, stack: ExitStack) -> tuple[Parties, VitaleSession]:
+        vitale = stack.enter_context(VitaleSession.open(slot.connect()))
+        vitale.authenticate(self.cps)
+        return Parties.of(self.act, self.cps, vitale.read_rights()), vitale
+
     def fse(self) -> Fse:
-        """One FSE under the next number, priced, signed by both cards and verified."""
+        """The next patient's FSE under the next number, priced, signed by both cards and verified."""
         self.number += 1
-        return build_fse(self.practice, self.parties, self.vitale, self.act, self.number)[0]
+        return build_fse(self.practice, *next(self.patients), self.act, self.number)[0]
 
     def kept(self, number: int) -> StoredFse:
         """One FSE under a reserved number, as the store keeps it."""
-        fse, priced = build_fse(self.practice, self.parties, self.vitale, self.act, number)
-        return kept_form(self.practice, self.parties, self.act, fse, priced)
+        parties, vitale = next(self.patients)
+        fse, priced = build_fse(self.practice, parties, vitale, self.act, number)
+        return kept_form(self.practice, parties, self.act, fse, priced)
 
     def lot(self, size: int) -> Lot:
         """A signed lot of `size` new sheets with numbers of its own."""
@@ -178,7 +185,7 @@ class RawLot:
 
 def card(rig: Rig) -> Figures:
     """SELECT + READ BINARY pairs in process, and one signature through a whole connection."""
-    emulated = rig.bench.card("vitale-single")
+    emulated = rig.bench.card("vitale-single#0")
     emulated.power_on()
     select, read = bytes.fromhex("00A4020C022F02"), bytes.fromhex("00B000000C")
 
