@@ -151,7 +151,7 @@ class Parties:
         """The professional as written into the invoice."""
         situation = self.situation
         return PractitionerIds(
-            billing_number=situation.billing_number + situation.billing_key,
+            billing_number=situation.identifier,
             national_id=self.cps.holder.national_id,
             name=self.cps.holder.full_name,
             specialty=situation.specialty,
@@ -217,12 +217,13 @@ def _logical_number(value: object) -> str:
 
 
 def _situation(cps: CpsSession, wanted: str) -> Situation:
-    usable = [s for s in cps.situations if s.may_sign_invoice and wanted in ("", s.logical_number)]
+    signing = [s for s in cps.situations if s.may_sign_invoice and s.may_sign_lot]
+    usable = [s for s in signing if wanted in ("", s.logical_number)]
     if not usable:
         which = f"situation {wanted}" if wanted else "a situation"
         raise CardRefusal(
-            f"The CPS in the {cps.connection.slot_name} slot has not {which} that may sign invoices: "
-            "insert another CPS or choose another situation.",
+            f"The CPS in the {cps.connection.slot_name} slot has not {which} "
+            "that may sign invoices and lots: insert another CPS or choose another situation.",
             code="no-situation",
         )
     return usable[0]

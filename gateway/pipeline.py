@@ -70,10 +70,11 @@ def build_fse(
 
 
 def make_lots(practice: Practice, cps: CpsSession) -> list[SealedLot]:
-    """Steps 8 to 10 for every kept FSE of this CPS's holder."""
+    """Steps 8 to 10 for every kept FSE of this CPS: one practitioner and place of practice in each lot."""
     made = []
+    mine = {situation.identifier for situation in cps.situations if situation.may_sign_lot}
     for group in practice.store.fse_waiting(practice.id):
-        if group.practitioner == cps.holder.national_id:
+        if group.practitioner in mine:
             made += _lots_of_group(practice, cps, group)
     return made
 
@@ -100,7 +101,7 @@ def kept_form(practice: Practice, parties: Parties, act: CareAct, fse: Fse, pric
     return StoredFse(
         practice=practice.id,
         number=fse.number,
-        practitioner=parties.practitioner.national_id,
+        practitioner=parties.situation.identifier,
         destination=fse.destination.key,
         mode=fse.mode,
         third_party=priced.third_party,

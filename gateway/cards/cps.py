@@ -108,6 +108,11 @@ class Situation:
     may_sign_invoice: bool
     may_sign_lot: bool
 
+    @property
+    def identifier(self) -> str:
+        """Billing number and key, nine digits: what invoices and lots of this place are filed under."""
+        return self.billing_number + self.billing_key
+
     @classmethod
     def from_group(cls, group: Group) -> Situation:
         """The situation written in an SSV group 2."""

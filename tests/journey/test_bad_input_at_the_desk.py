@@ -13,7 +13,7 @@ from gateway.clock import SimulatedClock
 from gateway.desk import Desk
 from gateway.errors import CardRefusal, GatewayError, InputError, TrustError
 from gateway.exchange.calendar import legal_day
-from gateway.pipeline import bill
+from gateway.pipeline import bill, make_lots
 from gateway.pki.opposition import Opposition, OppositionList
 from gateway.practice import Practice
 from gateway.secret import Secret
@@ -161,3 +161,26 @@ def test_only_the_practice_s_own_practitioners_bill(practice: Practice, desk: De
         assert refusal.value.code == "practitioner-unknown"
         bill(known, cps, vitale, consultation(practice))
     assert kept(practice) == 1
+
+
+def test_a_situation_that_may_not_sign_lots_does_not_bill(practice: Practice, desk: Desk) -> None:
+    """A place of practice without the right to sign lots would keep sheets for ever; the other one bills."""
+    cps = desk.unlock(TEST_PIN)
+    with desk.vitale() as vitale:
+        with pytest.raises(CardRefusal) as refusal:
+            bill(practice, cps, vitale, consultation(practice, situation="2"))
+        assert refusal.value.code == "no-situation"
+        bill(practice, cps, vitale, consultation(practice, situation="1"))
+    assert kept(practice) == 1
+
+
+def test_two_places_of_practice_never_share_a_lot(practice: Practice, desk: Desk) -> None:
+    """One practitioner with two billing numbers: each place has its lot, and both are queued."""
+    cps = desk.unlock(TEST_PIN)
+    first, second = cps.situations
+    cps.situations = (first, dataclasses.replace(second, may_sign_lot=True, specialty="01", convention="1"))
+    with desk.vitale() as vitale:
+        for situation in ("1", "2", "1"):
+            bill(practice, cps, vitale, consultation(practice, situation=situation))
+    assert sorted(lot.count for lot in make_lots(practice, cps)) == [1, 2]
+    assert {row.state.value for row in practice.store.fse_list()} == {"IN_LOT"}
