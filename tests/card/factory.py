@@ -29,10 +29,17 @@ def issuer() -> TestIssuer:
 
 
 @cache
-def image(profile: str) -> bytes:
+def image(profile: str, *, compatible: bool = False) -> bytes:
     """The image of a card made for a shipped profile."""
     storage, numbers = MemoryStorage(), count(1)
-    personalise(load_profile(profile), storage, issuer(), NOW, key_source=lambda: private_key(next(numbers)))
+    personalise(
+        load_profile(profile),
+        storage,
+        issuer(),
+        NOW,
+        key_source=lambda: private_key(next(numbers)),
+        compatible=compatible,
+    )
     return storage.read()
 
 

@@ -1,0 +1,38 @@
+"""What the judges share: fresh copies of test cards, and the logs of what ran beside a test that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import pytest
+
+from tests.card.factory import image
+from tests.interop.bench_pcscd import LOG_TAIL, WITNESSES
+
+CardFile = Callable[..., Path]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what pcscd and the emulated reader said."""
+    report = yield
+    if report.failed:
+        for witness in WITNESSES:
+            report.sections.append((f"{type(witness).__name__} {witness.folder}", witness.log[-LOG_TAIL:]))
+    return report
+
+
+@pytest.fixture(scope="module")
+def card_file(tmp_path_factory: pytest.TempPathFactory) -> CardFile:
+    """`card_file(profile, compatible=False)`: the path of a fresh card image that a test may spoil."""
+    folder = tmp_path_factory.mktemp("cards")
+
+    def make(profile: str, *, compatible: bool = False) -> Path:
+        file = folder / f"{profile}-{len(list(folder.iterdir()))}.card"
+        file.write_bytes(image(profile, compatible=compatible))
+        return file
+
+    return make
