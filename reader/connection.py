@@ -14,6 +14,8 @@ from card.iso7816.apdu import ApduError, CommandAPDU, ResponseAPDU
 from reader.errors import CardProtocolError
 
 if TYPE_CHECKING:
+    from reader.errors import ReaderError
+    from reader.pinpad import PinEntry
     from reader.slot import Exclusive, Slot
 
 MAX_ANSWER = 65_536
@@ -32,7 +34,8 @@ class Connection:
     """A powered card and who may speak to it; made by `Slot.connect()`.
 
     `atr` is the answer to reset, `events` the slot's event count this connection is bound to, `resets` how
-    many resets were asked through it. Set `extended` once the card has said that it takes extended lengths.
+    many resets were asked through it, `ended` why the link ended it (None: it did not). Set `extended` once
+    the card has said that it takes extended lengths.
     """
 
     def __init__(self, slot: Slot, events: int, atr: bytes) -> None:
@@ -41,6 +44,7 @@ class Connection:
         self.atr = atr
         self.extended = False
         self.resets = 0
+        self.ended: ReaderError | None = None
 
     def __repr__(self) -> str:
         return f"Connection({self._slot.name!r})"
@@ -50,8 +54,13 @@ class Connection:
         """The slot's name, for sentences."""
         return self._slot.name
 
+    @property
+    def has_pad(self) -> bool:
+        """True when the reader can ask for the PIN itself (`verify_on_pad`)."""
+        return self._slot.has_pad
+
     def exclusive(self) -> Exclusive:
-        """`with connection.exclusive():` no other thread exchanges anything with this card meanwhile.
+        """`with connection.exclusive():` no other thread and no other program speaks to this card meanwhile.
 
         Re-entrant. Waiting is bounded: SlotBusy. To hold both cards, take the CPS first, then the Vitale.
         """
@@ -90,6 +99,14 @@ class Connection:
                 return self._collected(command, answer)
             return answer
 
+    def verify_on_pad(self, entry: PinEntry) -> ResponseAPDU:
+        """Let the reader ask for the PIN on its pad; the status word of the card, or 6400, 6401 of the pad.
+
+        The PIN never passes here (PC/SC part 10, 2.5.2). Raises NoPinPad and what `transmit` raises.
+        """
+        with self._slot.owner:
+            return self._parsed(self._slot.verify_on_pad(self, entry), 0)
+
     def _corrected(self, command: CommandAPDU) -> ResponseAPDU:
         """The answer, asked again with the exact length when the card says 6Cxx: once."""
         answer = self._exchange(command)
@@ -121,7 +138,10 @@ class Connection:
         if ne > 256 and not self.extended:
             ne = 256
             command = CommandAPDU(command.cla, command.ins, command.p1, command.p2, command.data, ne)
-        raw = self._slot.exchange(self, command.to_bytes())
+        return self._parsed(self._slot.exchange(self, command.to_bytes()), ne)
+
+    def _parsed(self, raw: bytes, ne: int) -> ResponseAPDU:
+        """The answer in `raw`, at most `ne` bytes of data; CardProtocolError when it cannot be one."""
         try:
             answer = ResponseAPDU.parse(raw)
         except ApduError:

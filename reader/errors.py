@@ -61,6 +61,19 @@ class SlotBusy(ReaderError):
         )
 
 
+class NoPinPad(ReaderError):
+    """The reader has no PIN pad of its own."""
+
+    code = "no-pin-pad"
+
+    def __init__(self, slot: str) -> None:
+        super().__init__(
+            f"The reader of the {slot} slot has no PIN pad: type the PIN on the keyboard, "
+            "or use a reader with a pad.",
+            slot=slot,
+        )
+
+
 class CardMute(ReaderError):
     """The card or the link does not answer."""
 
