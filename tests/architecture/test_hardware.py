@@ -37,7 +37,7 @@ def test_a_reader_conf_has_the_four_keys_of_pcscd(path: Path) -> None:
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
 def test_a_udev_rule_is_a_list_of_matches_and_assignments(path: Path) -> None:
-    """Each line is KEY, operator, quoted value, separated by commas, as udev(7) says; and something is assigned."""
+    """Each line is KEY, operator, quoted value, as udev(7) says, and something is assigned."""
     rules = [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
     assert rules
     for rule in rules:
