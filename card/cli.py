@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--compatible",
         action="store_true",
-        help="CPS only: let OpenSC built on OpenSSL 3 use the signature key",
+        help="CPS only: let OpenSC use the signature key and the PUK; real cards do not",
     )
     new.set_defaults(run=_new)
     show = commands.add_parser("show", help="say what is on a card image")
@@ -128,7 +128,7 @@ def _new(options: argparse.Namespace) -> None:
     if not output.parent.is_dir():
         raise RefusedError(f"the directory {output.parent} does not exist; make it first")
     if options.compatible and options.kind != "cps":
-        raise RefusedError("--compatible concerns the signature key of a CPS; leave it out for a Vitale")
+        raise RefusedError("--compatible concerns the keys of a CPS; leave it out for a Vitale")
     profile = _profile(options.kind, options.profile)
     now = datetime.now(UTC)
     issuer = _issuer(options.authority or default_authority(), now)

@@ -60,7 +60,7 @@ def personalise(
     """Make the card of `profile` in `storage`, in place of whatever was there.
 
     `now` (with a timezone) is the moment of issue; `key_source` gives RSA-2048 keys (generated when None);
-    `compatible` lets OpenSC built on OpenSSL 3 use the signature key of a CPS. Raises ProfileError when the
+    `compatible` lets OpenSC use the signature key and the PUK of a CPS. Raises ProfileError when the
     profile is a paper attestation or is no longer valid.
     """
     if isinstance(profile, CpsProfile | InsuredProfile) and now.date() > profile.valid_to:

@@ -298,7 +298,7 @@ def _contact(content: CpsContent, *, compatible: bool) -> tuple[Ef, ...]:
     return (
         _file(FID_ODF, "ODF", pkcs15.Odf.CONTENT),
         _file(FID_TOKEN_INFO, "TokenInfo", pkcs15.TokenInfo.encode(content.card.number)),
-        _file(FID_AODF, "AODF", pkcs15.Aodf.CONTENT),
+        _file(FID_AODF, "AODF", pkcs15.Aodf.COMPATIBLE if compatible else pkcs15.Aodf.CONTENT),
         _file(FID_PRKDF, "PrKDF", pkcs15.PrKdf.encode(keys(compatible=compatible))),
         _file(FID_CDF, "CDF", pkcs15.Cdf.encode(CERTIFICATES)),
         _file(FID_DODF, "DODF", pkcs15.Dodf.encode(data_entries(len(content.activities)))),

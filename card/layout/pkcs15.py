@@ -6,7 +6,7 @@ They are built with a handful of DER writers; the bytes that public dumps of rea
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from card.iso7816 import tlv
@@ -213,10 +213,15 @@ PINS = (
 
 
 class Aodf(ConstantFile):
-    """AODF (7001): the PIN and the PUK, 189 bytes, quirks of the real card included."""
+    """AODF (7001): the PIN and the PUK, 189 bytes, quirks of the real card included.
+
+    The PIN says that code 02 unblocks it (authId of ISO/IEC 7816-15), the PUK is called 04: OpenSC finds none.
+    In `COMPATIBLE` the PIN names the PUK there is.
+    """
 
     NAME = "CPS AODF"
     CONTENT = b"".join(pin.to_bytes() for pin in PINS)
+    COMPATIBLE = b"".join(pin.to_bytes() for pin in (replace(PINS[0], unblocking=PUK_ID), PINS[1]))
     EXAMPLES = (
         (
             None,

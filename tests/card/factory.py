@@ -43,9 +43,9 @@ def image(profile: str, *, compatible: bool = False) -> bytes:
     return storage.read()
 
 
-def card(profile: str) -> CardOS:
+def card(profile: str, *, compatible: bool = False) -> CardOS:
     """A card of its own, powered."""
-    made = open_card(MemoryStorage(image(profile)))
+    made = open_card(MemoryStorage(image(profile, compatible=compatible)))
     made.power_on()
     return made
 

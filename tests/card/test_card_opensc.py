@@ -122,6 +122,21 @@ def test_prkdf_on_the_card_says_the_same(practitioner: Host) -> None:
     assert entries == cps.keys()
 
 
+def test_the_directory_names_the_puk_in_the_compatible_card_only() -> None:
+    """Real cards say that code 02 unblocks the PIN and call the PUK 04; one byte differs, 02 becomes 04."""
+    directories = []
+    for compatible in (False, True):
+        host = Host(card("cps-gp-sector1", compatible=compatible))
+        host.ok("00A4090C063F0000017001")
+        directories.append(host.ok("00B00000BD"))
+    faithful, other = directories
+    assert faithful == pkcs15.Aodf.CONTENT
+    unblocked_by, called = faithful.index(bytes.fromhex("0301080401")) + 5, bytes.fromhex("3003040104")
+    assert (faithful[unblocked_by], other[unblocked_by]) == (2, 4)
+    assert called in faithful
+    assert [at for at in range(189) if faithful[at] != other[at]] == [unblocked_by]
+
+
 @pytest.mark.parametrize(
     ("prepare", "command"),
     [
