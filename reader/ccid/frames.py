@@ -20,7 +20,7 @@ MAX_MESSAGE = 271
 
 MAX_DATA = MAX_MESSAGE - HEADER_SIZE
 MAX_ANSWER_DATA = 259
-"""The longest answer of a card at this level: a T=1 block of 254 bytes has 258, 256 data and a status 258."""
+"""The longest answer of a card at this level: a T=1 block of 254 bytes with CRC; T=0 has 256 and a status."""
 
 
 class CcidError(ValueError):
