@@ -215,7 +215,7 @@ PINS = (
 class Aodf(ConstantFile):
     """AODF (7001): the PIN and the PUK, 189 bytes, quirks of the real card included.
 
-    The PIN says that code 02 unblocks it (authId of ISO/IEC 7816-15), the PUK is called 04: OpenSC finds none.
+    The PIN says that code 02 unblocks it (ISO/IEC 7816-15, authId), the PUK is called 04: OpenSC finds none.
     In `COMPATIBLE` the PIN names the PUK there is.
     """
 
