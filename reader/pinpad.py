@@ -26,7 +26,7 @@ MAX_DIGITS = 16
 DEFAULT_TIMEOUT = 30
 """Seconds for the first key when the host names none."""
 
-_OFFSETS = {"operation": 10, "length": 1, "format": 12, "template": 25}
+_OFFSETS = {"operation": 10, "length": 1, "format": 12, "digits": 15, "template": 25}
 """Where the byte is in the Secure message: that is what bError names (CCID 1.10, 6.2.6)."""
 
 _UNIT_BITS = {0b00: 8, 0b01: 4, 0b10: 8}
@@ -172,7 +172,7 @@ class PinEntry:
         return entry
 
     def _check(self) -> None:
-        """Refuse what could never be filled in: an unknown format, a template that lies, a small block."""
+        """Refuse what could never be filled in: an unknown format, a template that lies, no room."""
         template, bits = self.apdu_template, _UNIT_BITS.get(self.format_string & 3)
         if bits is None:
             raise PinError("format", "PIN format 3 does not exist")
@@ -180,9 +180,8 @@ class PinEntry:
             len(template) >= 5 and len(template) - 5 - template[4] in (0, 1) and len(template) <= 261
         ):
             raise PinError("template", "the template of the command is not a short APDU")
-        block = self.block_string & 0x0F
-        if block and self.least * bits > block * 8:
-            raise PinError("format", "the shortest PIN does not fit into its block")
+        if self.least > self.most:
+            raise PinError("digits", "no number of digits is both long enough and short enough")
 
     def to_ccid(self) -> bytes:
         """The data of PC_to_RDR_Secure, bPINOperation first."""

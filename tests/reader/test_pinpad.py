@@ -140,7 +140,7 @@ BROKEN = [
     (CCID_VERIFY[:-1], 25),
     (CCID_VERIFY + b"\0\0", 25),
     (CCID_VERIFY[:15], 25),
-    (CCID_VERIFY[:3] + b"\x03" + CCID_VERIFY[4:], 12),
+    (CCID_VERIFY[:3] + b"\x03" + CCID_VERIFY[4:], 15),
 ]
 
 
