@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo run test check bench clean
+.PHONY: demo run test check bench judges clean
 
 demo: $(VENV)/.bench
 	@$(BIN)/python -m tools.demo $(DEMO_ARGS)
@@ -12,8 +12,12 @@ demo: $(VENV)/.bench
 run: $(VENV)/.bench
 	@$(BIN)/python -m tools.run $(RUN_ARGS)
 
-test: $(VENV)/.test
+test: judges $(VENV)/.test $(VENV)/.pcsc
 	@$(BIN)/python -m pytest -n 2 $(TEST_ARGS)
+
+# Programs that nobody here wrote; as root they are installed, else what is missing is said.
+judges:
+	@PYTHON=$(PYTHON) tests/install_judges.sh
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -37,6 +41,12 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo "Installing what the tests need …"
 	@$(PIP) install -e '.[test]'
 	@touch $@ $(VENV)/.bench
+
+# pyscard has no wheel for Linux; where it cannot be built its tests are skipped.
+$(VENV)/.pcsc: pyproject.toml $(VENV)/.test | judges
+	@if command -v swig >/dev/null && pkg-config --exists libpcsclite; then \
+	  echo "Installing pyscard …" && $(PIP) install -e '.[pcsc]' && touch $@; \
+	else echo "Without swig and libpcsclite-dev pyscard is left out."; fi
 
 clean:
 	rm -rf $(VENV) var
