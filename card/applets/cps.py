@@ -112,11 +112,11 @@ class CpsApplet:
         self._crypto = CryptoCommands(session, CPS_ALGORITHMS)
         self._face = _second_face(memory, session)
         self._in_second_face = False
+        self._objects = ObjectCommands(session, self._pins, self._crypto)
         self._handlers = file_handlers(session, self._selection) | self._own_handlers()
 
     def _own_handlers(self) -> dict[int, Handler]:
-        pins, crypto = self._pins, self._crypto
-        objects = ObjectCommands(self._session, pins, crypto)
+        pins, crypto, objects = self._pins, self._crypto, self._objects
         return {
             0x20: pins.verify,
             0x24: pins.change,
@@ -138,9 +138,15 @@ class CpsApplet:
     def reset(self) -> None:
         """Power came on: IAS-ECC face, MF current, nothing proved."""
         self._session.reset()
+        self._objects.reset()
         self._in_second_face = False
         if self._face is not None:
             self._face.reset()
+
+    def interrupted(self) -> None:
+        """Another command than GET RESPONSE came: what waits behind 9Fxx is forgotten (attack K9)."""
+        if self._face is not None:
+            self._face.waiting = b""
 
     def deselect(self) -> None:
         """Another applet was selected: nothing of this one's status remains."""

@@ -82,6 +82,9 @@ class VitaleApplet:
         """Power came on: MF_VITALE is current, nothing proved."""
         self._session.reset()
 
+    def interrupted(self) -> None:
+        """Nothing is kept back here: answers wait in `CardOS`."""
+
     def deselect(self) -> None:
         """Another applet was selected: nothing of this one's status remains."""
         self._session.reset()

@@ -31,6 +31,9 @@ class Applet(Protocol):
     def process(self, command: CommandAPDU) -> ResponseAPDU:
         """Carry out one command; raises CardError to refuse."""
 
+    def interrupted(self) -> None:
+        """A command came that the applet does not see, or refused: an answer it kept back is forgotten."""
+
     def deselect(self) -> None:
         """Another applet was selected: forget every status, key choice and challenge."""
 

@@ -196,6 +196,7 @@ class FileSystem:
         self._memory = memory
         self._tree = tree
         self.names: list[Df] = []
+        self._nodes: dict[str, Df | Ef] = {}
         self.mf = self._mount()
 
     def write(self, ef: Ef, content: bytes) -> None:
@@ -211,6 +212,16 @@ class FileSystem:
                 self._memory.put(key, value)
         return self._attach(path)
 
+    @property
+    def count(self) -> int:
+        """How many files the tree has, the MF and all DFs included."""
+        return len(self._nodes)
+
+    @property
+    def room_taken(self) -> int:
+        """Bytes that the files of this tree hold or may come to hold."""
+        return sum(max(node.size, len(node.content)) for node in self._nodes.values() if isinstance(node, Ef))
+
     def delete(self, node: Df | Ef) -> None:
         """Remove a file and all below it, durable."""
         parent = node.parent
@@ -221,6 +232,9 @@ class FileSystem:
                 if key[len(node.key) :][:1] in ("", "/", "#"):
                     self._memory.delete(key)
         parent.children.pop(node.fid)
+        self._nodes = {
+            path: kept for path, kept in self._nodes.items() if kept is not node and not _is_below(kept, node)
+        }
         parent.short = {sfi: ef for sfi, ef in parent.short.items() if ef is not node}
         self.names = [df for df in self.names if not df.key.startswith(node.key)]
 
@@ -271,6 +285,10 @@ class FileSystem:
         if isinstance(parent, Df):
             parent.children[spec.fid] = node
         return node
+
+
+def _is_below(node: Df | Ef, top: Df | Ef) -> bool:
+    return node.key.startswith(top.key + "/")
 
 
 def _parse_header(header: bytes) -> tuple[DfSpec | EfSpec, int]:

@@ -16,7 +16,10 @@ from card.kernel.session import Session
 
 _KINDS = {0x01: TRANSPARENT, 0x02: LINEAR, 0x06: CYCLIC}
 _LARGEST_FILE = 0x7FFF
-_LARGEST_TREE = 256  # files; a card has an end
+_LARGEST_DF = 256  # files in one DF; a card has an end
+_LARGEST_TREE = 1024  # files in all
+_LARGEST_CARD = 1024 * 1024  # bytes of all files: an image must never outgrow what can be opened again
+_DEEPEST = 8  # DFs inside one another
 
 
 class LifeCycleCommands:
@@ -91,7 +94,11 @@ class LifeCycleCommands:
             raise CardError(0x6A8A)
         if spec.sfi is not None and spec.sfi in parent.short:
             raise CardError(0x6A89)
-        if len(parent.children) >= _LARGEST_TREE:
+        if files.count >= _LARGEST_TREE or len(parent.children) >= _LARGEST_DF:
+            raise CardError(0x6A84)
+        if parent.key.count("/") > _DEEPEST:
+            raise CardError(0x6A84)
+        if isinstance(spec, EfSpec) and files.room_taken + spec.size > _LARGEST_CARD:
             raise CardError(0x6A84)
 
 

@@ -31,8 +31,12 @@ class ObjectCommands:
         self._session = session
         self._pins = pins.pins
         self._crypto = crypto
-        # PUT DATA brings a private key in several commands: its parts, by memory of this session.
+        # PUT DATA brings a private key in several commands: the parts that came since power on.
         self._parts: dict[PrivateKey, dict[int, bytes]] = {}
+
+    def reset(self) -> None:
+        """Power came on: parts of a key brought before never join parts brought after (attack K4)."""
+        self._parts.clear()
 
     # ---- GET DATA
 

@@ -86,6 +86,7 @@ class CardOS:
                 return ResponseAPDU(b"", _NO_DIAGNOSIS)
             return self._process(command)
         except CardError as error:
+            self._current.interrupted()
             return ResponseAPDU(b"", error.sw)
         except OSError:
             return ResponseAPDU(b"", _MEMORY_FAILURE)
@@ -95,6 +96,7 @@ class CardOS:
     def _process(self, command: CommandAPDU) -> ResponseAPDU:
         if command.cla == 0 and command.ins == _GET_RESPONSE:
             self._chain = None
+            self._current.interrupted()
             return self._get_response(command)
         self._waiting = b""
         if len(command.data) > self._max_length:
@@ -103,6 +105,7 @@ class CardOS:
         if command.cla or self._chain is not None:
             linked = self._check_class(command)
             if linked is None:
+                self._current.interrupted()
                 return DONE
             command = linked
         if command.ne > self._max_length + 1:
@@ -118,6 +121,7 @@ class CardOS:
     def _forget_transfer(self) -> None:
         self._waiting = b""
         self._chain = None
+        self._current.interrupted()
 
     # ---- class byte and chaining
 

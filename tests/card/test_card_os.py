@@ -24,6 +24,9 @@ class Toy:
     def owns(self, name: bytes) -> bool:
         return name == self.name
 
+    def interrupted(self) -> None:
+        pass
+
     def deselect(self) -> None:
         self.verified = False
 
