@@ -22,6 +22,10 @@ SW_TIMED_OUT, SW_CANCELLED, SW_DIFFERENT, SW_LENGTH = b"\x64\x00", b"\x64\x01", 
 
 Operation = Literal["verify", "modify"]
 
+PIN_INSTRUCTIONS = frozenset({0x20, 0x21, 0x24, 0x26, 0x28, 0x2C})
+"""VERIFY, CHANGE, DISABLE, ENABLE, RESET RETRY COUNTER: a keypad gives digits to no other command, or a host
+could have them written into a file and read them there."""
+
 MAX_DIGITS = 16
 DEFAULT_TIMEOUT = 30
 """Seconds for the first key when the host names none."""
@@ -180,6 +184,8 @@ class PinEntry:
             len(template) >= 5 and len(template) - 5 - template[4] in (0, 1) and len(template) <= 261
         ):
             raise PinError("template", "the template of the command is not a short APDU")
+        if template[1] not in PIN_INSTRUCTIONS:
+            raise PinError("template", "digits go into a PIN command and into no other")
         if self.least > self.most:
             raise PinError("digits", "no number of digits is both long enough and short enough")
 

@@ -140,6 +140,7 @@ BROKEN = [
     (CCID_VERIFY[:-1], 25),
     (CCID_VERIFY + b"\0\0", 25),
     (CCID_VERIFY[:15], 25),
+    (CCID_VERIFY.replace(b"\x00\x20\x00\x01", b"\x00\xd6\x00\x00"), 25),
     (CCID_VERIFY[:3] + b"\x03" + CCID_VERIFY[4:], 15),
 ]
 
