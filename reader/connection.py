@@ -24,6 +24,9 @@ MAX_ANSWER = 65_536
 MAX_EXCHANGES = 300
 """Raw exchanges for one command: 65,536 bytes by 256 and some corrections."""
 
+SLOWEST = 16
+"""Bytes an answer must give on average, after eight free ones: crumbs would hold the slot (B5)."""
+
 CHAINING = 0x10
 """CLA b5: this command is not the last of a chain (ISO/IEC 7816-4:2005, 5.1.1.1)."""
 
@@ -122,7 +125,7 @@ class Connection:
         """The rest of an answer announced by 61xx (ISO/IEC 7816-4:2005, 5.1.3)."""
         parts, size = [answer.data], len(answer.data)
         cla = _channel(command.cla)
-        for _ in range(MAX_EXCHANGES):
+        for step in range(MAX_EXCHANGES):
             more = answer.sw.more_available
             if more is None:
                 return ResponseAPDU(b"".join(parts), answer.sw)
@@ -131,6 +134,8 @@ class Connection:
             size += len(answer.data)
             if size > MAX_ANSWER or (not answer.data and answer.sw.more_available is not None):
                 break
+            if step > 8 + size // SLOWEST:
+                raise CardProtocolError(self.slot_name, "it gives its answer in crumbs")
         raise CardProtocolError(self.slot_name, "its answer never comes to an end")
 
     def _exchange(self, command: CommandAPDU) -> ResponseAPDU:

@@ -11,7 +11,7 @@ from card.layout import cps as cps_layout
 from card.layout import vitale as vitale_layout
 from card.layout.tree import LayoutError
 from gateway.errors import CardRefusal
-from reader.connection import Connection
+from reader.connection import SLOWEST, Connection
 from reader.errors import CardProtocolError
 
 S = TypeVar("S")
@@ -62,9 +62,12 @@ def read_file(connection: Connection, fid: int) -> bytes:
         if answer.sw != 0x9000:
             raise unexpected(connection, f"SELECT of file {fid:04X}", answer)
         size = _size(connection, fid, answer.data)
-        content = b""
+        content, steps = b"", 0
         while len(content) < size:
             content += _read(connection, fid, len(content), min(STEP, size - len(content)))
+            steps += 1
+            if steps > 8 + len(content) // SLOWEST:
+                raise CardProtocolError(connection.slot_name, f"it gives file {fid:04X} in crumbs")
         return content
 
 
