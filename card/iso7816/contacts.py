@@ -70,7 +70,7 @@ class CardContacts:
 
     def feed(self, data: bytes) -> bytes:
         """Bytes of the reader; the bytes the card sends back, b"" when mute. OSError of the card passes."""
-        said = self.receive(data)
+        said = bytearray(self.receive(data))  # a chunk may hold thousands of commands: no copy for each
         while (command := self.command) is not None:
             try:
                 response = self._card.transmit(command)
@@ -78,7 +78,7 @@ class CardContacts:
                 self.answer(b"")
                 raise
             said += self.answer(response)
-        return said
+        return bytes(said)
 
     @property
     def command(self) -> bytes | None:
