@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from reader import emulate_cli
 from reader.console import finish
 from reader.errors import ReaderError
 
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
             "--to", metavar="NAME", help="the slot to speak to (default: the first with a card)"
         )
         command.add_argument("apdus", nargs="+", type=_command, metavar="HEX", help="a command APDU")
+    emulate_cli.add_commands(commands, _open_image)
     return parser
 
 
