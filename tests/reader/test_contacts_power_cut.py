@@ -1,7 +1,7 @@
 """Power cut between any two bytes of a PIN command, at the contacts (promises A5 and A6, attack K2).
 
-The reader sends the command byte by byte, under T=0 and T=1; the card is torn out after each of them or at any
-write that a byte sets off. The counter never rises but by a right PIN or PUK; the image always opens.
+The reader sends the command byte by byte, under T=0 and T=1; the card is torn out after each of them or at
+any write that a byte sets off. The counter never rises but by a right PIN or PUK; the image always opens.
 """
 
 from __future__ import annotations
