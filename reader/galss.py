@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import ip_address
 
-from card.iso7816.apdu import ApduError, CommandAPDU
+from reader import tpdu
 from reader.connection import Connection
 from reader.errors import CardMute, CardProtocolError, CardRemoved, NoCard, ReaderError
 from reader.reader import Reader
@@ -241,41 +241,16 @@ class LadCard:
 
     def transmit(self, apdu: bytes) -> bytes:
         """One short command; its answer, collected with GET RESPONSE in case 4 (ISO 7816-3:2006, 12.2.1)."""
-        try:
-            command = CommandAPDU.parse(apdu)
-        except ApduError:
-            return b"\x67\x00"
-        if command.is_extended:
-            return b"\x67\x00"  # P3 has one byte
-        header = apdu[:4]
-        if not command.data:
-            order = Order.OUTGOING if command.ne else Order.INCOMING
-            return self._command(order, header + bytes((command.ne & 0xFF,)))
-        answer = self._command(Order.INCOMING, header + bytes((len(command.data),)) + command.data)
-        if not command.ne or len(answer) != 2 or answer[0] != 0x61:
-            return answer
-        return self._collect(command.cla, min(command.ne, answer[1] or 256))
+        return tpdu.transmit(apdu, self._command)
 
-    def _collect(self, cla: int, length: int) -> bytes:
-        """GET RESPONSE on the channel of `cla`, its length corrected once."""
-        channel = cla & 0x4F if cla & 0xC0 == 0x40 else cla & 0x03
-        for _ in range(2):
-            answer = self._command(Order.OUTGOING, bytes((channel, 0xC0, 0, 0, length & 0xFF)))
-            if answer[-2] != 0x6C:
-                return answer
-            length = answer[-1] or 256
-        raise OSError("the card refuses the length it asked for itself")
-
-    def _command(self, order: Order, tpdu: bytes) -> bytes:
+    def _command(self, command: bytes, outgoing: bool) -> bytes:
         """One command; repeated once when only the count was stale and the card is still under power."""
-        answer = self._ask(order, bytes((self.counter,)) + tpdu)
+        order = Order.OUTGOING if outgoing else Order.INCOMING
+        answer = self._ask(order, bytes((self.counter,)) + command)
         if answer.report == Report.WRONG_COUNTER and answer.state == POWERED:
             self.counter = answer.counter
-            answer = self._ask(order, bytes((self.counter,)) + tpdu)
-        body = self._done(answer).body
-        if len(body) < 2:
-            raise OSError("the reader gave an answer without a status word")
-        return body
+            answer = self._ask(order, bytes((self.counter,)) + command)
+        return self._done(answer).body
 
     def _ask(self, order: Order, rest: bytes = b"") -> LadAnswer:
         if self.has_left:
