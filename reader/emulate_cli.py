@@ -162,7 +162,28 @@ def _connect_serial(emulator: Emulator, variant: Variant, options: argparse.Name
 
 
 def _virtual(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str]], int]:
-    raise ReaderError("vpcd is not there yet.")
+    from reader.readerconf import FRIENDLY_VIRTUAL_NAME, reader_names, virtual_entry, write_entry  # noqa: PLC0415
+    from reader.transport.tcp import VpcdPlug  # noqa: PLC0415 - start-up time
+    from reader.vpcd import MAX_SLOTS  # noqa: PLC0415
+
+    host, port = _address(options.vpcd, "--vpcd")
+
+    def connect(emulator: Emulator) -> list[str]:
+        emulator.plug = VpcdPlug(emulator.loop, host, port, MAX_SLOTS, emulator.show, reverse=options.reverse)
+        if options.pcscd_conf is None or options.reverse:
+            return []
+        folder: Path = options.pcscd_conf.absolute()
+        write_entry(folder, virtual_entry(port))
+        return _pcscd_hints(folder, reader_names(FRIENDLY_VIRTUAL_NAME, MAX_SLOTS))
+
+    return connect, MAX_SLOTS
+
+
+def _address(text: str, option: str) -> tuple[str, int]:
+    host, mark, port = text.rpartition(":")
+    if not mark or not host or not port.isdecimal() or not 0 < int(port) < 65_535:
+        raise ReaderError(f"{option} wants HOST:PORT, for example 127.0.0.1:35963.")
+    return host.strip("[]"), int(port)
 
 
 def _pcscd_hints(folder: Path, names: Sequence[str]) -> list[str]:

@@ -57,8 +57,7 @@ VARIANTS = {
     )
 }
 
-# INVENTED(reader-firmware): what our reader answers when a host asks for its firmware: readers of this family
-# name model and version; ours names itself, so that nobody takes it for a real one.
+# INVENTED(reader-firmware): our reader names itself as its firmware, so that nobody takes it for a real one.
 FIRMWARE = b"VitaleGateway-V1.00"
 
 

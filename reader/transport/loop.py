@@ -43,6 +43,11 @@ class Loop:
         self._readers[fd] = callback
         self._poll.register(fd, select.EPOLLIN)
 
+    def watch_writing(self, fd: int, callback: Callback) -> None:
+        """Call back when `fd` can be written, as a connection that is being made can in the end."""
+        self._readers[fd] = callback
+        self._poll.register(fd, select.EPOLLOUT)
+
     def forget(self, fd: int) -> None:
         """No more calls for `fd`; to be called before it is closed."""
         if self._readers.pop(fd, None) is not None:
