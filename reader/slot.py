@@ -80,7 +80,7 @@ class SharedCard(Card, Protocol):
 
 @runtime_checkable
 class PadCard(Card, Protocol):
-    """A card in a reader with a PIN pad of its own."""
+    """A card in a reader with a PIN pad of its own; `has_pad`, if there is such an attribute, may deny it."""
 
     def verify_on_pad(self, entry: PinEntry) -> bytes:
         """Let the reader ask for the PIN and send the command; the status word (2 bytes), nothing else.
@@ -134,7 +134,10 @@ class Exclusive:
 
 
 class Slot:
-    """One slot of a reader, empty at first."""
+    """One slot of a reader, empty at first.
+
+    `why_empty`: what a driver knows about a slot that has no card, when it is not that none was put in.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -146,6 +149,7 @@ class Slot:
         self._pad: PadCard | None = None  # the same card, when its reader has a PIN pad
         self._events = 0
         self._connection: Connection | None = None
+        self.why_empty: ReaderError | None = None
         self._observers: tuple[Observer, ...] = ()
 
     def __repr__(self) -> str:
@@ -156,10 +160,14 @@ class Slot:
         """True while a card is in the slot."""
         return self._card is not None
 
+    def emptiness(self) -> ReaderError:
+        """What to say of this slot while it has no card: NoCard, or what the driver knows better."""
+        return self.why_empty.with_traceback(None) if self.why_empty else NoCard(self.name)
+
     @property
     def has_pad(self) -> bool:
         """True when the reader around the card in this slot can ask for the PIN itself."""
-        return self._pad is not None
+        return self._pad is not None and bool(getattr(self._pad, "has_pad", True))
 
     @property
     def event_counter(self) -> int:
@@ -209,7 +217,7 @@ class Slot:
         with self._wire:
             card, events, shared = self._card, self._events, self._shared
             if card is None:
-                raise NoCard(self.name)
+                raise self.emptiness()
             try:
                 if shared is None:
                     card.power_off()
@@ -239,7 +247,7 @@ class Slot:
         """One PIN entry on the reader's own pad, on behalf of `connection`; raises NoPinPad without one."""
         self.check(connection)
         pad = self._pad
-        if pad is None:
+        if pad is None or not self.has_pad:
             raise NoPinPad(self.name)
         return self._worked(connection, entry.apdu_template, lambda _card: pad.verify_on_pad(entry))
 
@@ -271,6 +279,8 @@ class Slot:
             return None
         try:
             shared.begin()
+        except SlotBusy:
+            raise
         except TimeoutError:
             raise SlotBusy(self.name, self.owner.wait) from None
         except OSError:
