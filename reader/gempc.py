@@ -51,7 +51,7 @@ class GemPcSlot:
             card = None
         elif card is None:
             kind = PinPadCard if self._abilities.has_pad else CcidCard
-            card = kind(self._ask, self._slot.name, self._abilities, self._slot.remove)
+            card = kind(self._ask, self._slot.name, self._abilities, self._slot.remove, self._line.clock)
         self._card = card
         return card
 

@@ -158,8 +158,8 @@ class PinEntry:
         if data[:1] not in (b"\x00", b"\x01"):
             raise PinError("operation", "a PIN is verified (00) or modified (01), nothing else")
         operation: Operation = "modify" if data[0] == MODIFY else "verify"
-        count = data[11] if operation == "modify" and len(data) > 11 else 0
-        indices = 3 if all_messages else 1 + (count > 0) + (count > 2)
+        count = data[11] if len(data) > 11 else 0
+        indices = 1 if operation == "verify" else 3 if all_messages else 1 + (count > 0) + (count > 2)
         try:
             read = _structure(operation, indices, part10=False).parse(data[1:])
         except wire.ConstructError:

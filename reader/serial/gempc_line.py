@@ -49,7 +49,7 @@ class GemPcLine:
         name: str = "its port",
     ) -> None:
         self.variant, self.name = variant, name
-        self._connect, self._clock = connect, clock
+        self._connect, self.clock = connect, clock
         self._moved: Callable[[Moved], object] = lambda _moved: None
         self._host = GemPcHost(echo=variant.echo)
         self._lock = threading.Lock()
@@ -139,15 +139,15 @@ class GemPcLine:
     def _exchange(
         self, stream: Stream, slot: int, kind: int, parameters: bytes, data: bytes, seconds: float
     ) -> Answer:
-        deadline = Deadline(seconds, self._clock)
+        deadline = Deadline(seconds, self.clock)
         quiet = seconds if kind == Type.SECURE else min(seconds, QUIET)
         stream.send(self._host.command(kind, slot, parameters, data))
-        waited = Deadline(quiet, self._clock)
+        waited = Deadline(quiet, self.clock)
         while True:
             partial = self._host.is_partial
             received = stream.receive(waited.remaining(deadline.remaining(SILENCE if partial else quiet)))
             if received:
-                waited = Deadline(quiet, self._clock)
+                waited = Deadline(quiet, self.clock)
             elif not partial:
                 continue  # one of the deadlines says that it is over
             for event in self._host.feed(received) if received else self._host.silence():
@@ -160,7 +160,7 @@ class GemPcLine:
                 elif isinstance(event, Moved):
                     self._moved(event)
                 elif isinstance(event, MoreTime):
-                    waited = Deadline(quiet, self._clock)
+                    waited = Deadline(quiet, self.clock)
 
     def _hang_up(self) -> None:
         stream, self._stream = self._stream, None

@@ -25,11 +25,15 @@ class DeviceStream:
         self.sent = bytearray()
         self._waiting = bytearray()
         self._lock = threading.RLock()
-        self.opened = 0
+        self.opened, self.now = 0, 0.0
 
     def connect(self) -> DeviceStream:
         self.opened += 1
         return self
+
+    def clock(self) -> float:
+        """Time passes only while nothing waits to be read."""
+        return self.now
 
     def happened(self, events: Iterable[Event]) -> None:
         """Take the events of the device: what it sends waits to be read; a PIN is typed at once."""
@@ -45,10 +49,11 @@ class DeviceStream:
             self.sent += data
             self.happened(self.device.feed(data))
 
-    def receive(self, _seconds: float) -> bytes:
+    def receive(self, seconds: float) -> bytes:
         with self._lock:
             received = bytes(self._waiting)
             self._waiting.clear()
+            self.now += 0 if received else seconds
             return received
 
     def insert(self, slot: int, card: ApduCard) -> None:
@@ -69,7 +74,7 @@ NEVER = 3600.0
 
 def reader_on(stream: DeviceStream, every: float = NEVER) -> GemPcReader:
     """The driver's reader on this stream."""
-    return GemPcReader([GemPcLine(stream.connect, stream.device.variant)], every)
+    return GemPcReader([GemPcLine(stream.connect, stream.device.variant, stream.clock)], every)
 
 
 def emulated(variant: str, *cards: ApduCard, outcome: Outcome | None = None) -> DeviceStream:
@@ -89,6 +94,7 @@ class HostileStream:
     def __init__(self, script: Script) -> None:
         self.script, self.now, self.opened = script, 0.0, 0
         self.pieces: list[tuple[float, bytes]] = []
+        self.frame = b""
 
     def connect(self) -> HostileStream:
         self.opened += 1
@@ -98,7 +104,8 @@ class HostileStream:
         return self.now
 
     def send(self, data: bytes) -> None:
-        self.pieces += self.script(data)
+        self.frame = data if len(data) > 3 else self.frame  # to a NAK it says the same again
+        self.pieces += self.script(self.frame)
 
     def receive(self, seconds: float) -> bytes:
         if not self.pieces or self.pieces[0][0] > seconds:
