@@ -1,6 +1,6 @@
 """The benchmark: rates of this project beside the raw primitives of `cryptography`, in the same run.
 
-    python -m tools.load [crypto] [card] [receiver] [gateway] [--json]
+    python -m tools.load [crypto] [card] [receiver] [gateway] [pcsc] [--json]
 
 Ratios are work done per second here divided by what the raw primitives alone would allow on the same bytes.
 """
@@ -51,6 +51,7 @@ from reader.emulated import EmulatedReader
 from reader.slot import Slot
 from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.idle import help_seconds, idle_megabytes
+from tools.load_pcsc import pcsc
 from tools.measure import in_turns, seconds_once
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import assemble
@@ -307,6 +308,7 @@ PARTS: dict[str, Callable[[Rig], Figures]] = {
     "card": card,
     "receiver": receiver,
     "gateway": gateway,
+    "pcsc": lambda rig: pcsc(Bench(rig.bench.directory("readers"), rig.clock)),
 }
 
 
