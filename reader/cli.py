@@ -1,4 +1,4 @@
-"""`vitale-reader`: an emulated two-slot reader on the command line.
+"""`vitale-reader`: card readers on the command line, emulated ones and those of this machine.
 
 The one place of this room that builds a card. Heavy imports wait until a command needs them.
 """
@@ -6,6 +6,7 @@ The one place of this room that builds a card. Heavy imports wait until a comman
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -16,11 +17,10 @@ from reader.errors import ReaderError
 
 if TYPE_CHECKING:
     from card.iso7816.apdu import CommandAPDU
+    from reader.connected import Row
     from reader.emulated import EmulatedReader
+    from reader.reader import Reader
     from reader.slot import Card, Slot
-
-CPS_ATR_MARK = bytes.fromhex("12250064")
-"""Country 250 and the issuer data in the historical bytes of every CPS."""
 
 
 def open_emulated(images: Sequence[str]) -> EmulatedReader:
@@ -87,10 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="vitale-reader", description="An emulated two-slot card reader.")
+    parser = argparse.ArgumentParser(
+        prog="vitale-reader", description="Card readers: emulated, PC/SC, serial."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="the slots, the card in each and its answer to reset")
     listing.set_defaults(run=_list)
+    listing.add_argument("--json", action="store_true", help="one JSON list")
     sending = commands.add_parser(
         "apdu", help="send commands to one card; one answer a line, data then status"
     )
@@ -98,14 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     tracing = commands.add_parser("trace", help="send commands and print the redacted trace of each exchange")
     tracing.set_defaults(run=_trace)
     for command in (listing, sending, tracing):
-        command.add_argument(
-            "--slot",
-            action="append",
-            required=True,
-            dest="images",
-            metavar="[NAME=]IMAGE",
-            help="a card image for the next slot (Vitale, then CPS), or for the slot NAME; repeatable",
-        )
+        _add_sources(command, required=command is not listing)
     for command in (sending, tracing):
         command.add_argument(
             "--to", metavar="NAME", help="the slot to speak to (default: the first with a card)"
@@ -113,6 +109,31 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("apdus", nargs="+", type=_command, metavar="HEX", help="a command APDU")
     emulate_cli.add_commands(commands, _open_image)
     return parser
+
+
+def _add_sources(command: argparse.ArgumentParser, *, required: bool) -> None:
+    sources = command.add_mutually_exclusive_group(required=required)
+    sources.add_argument(
+        "--slot",
+        action="append",
+        dest="images",
+        metavar="[NAME=]IMAGE",
+        help="a card image for the next slot (Vitale, then CPS), or for the slot NAME; repeatable",
+    )
+    sources.add_argument(
+        "--reader",
+        metavar="[DRIVER:]NAME",
+        help="a connected reader: part of a PC/SC name, gempc:TTY, phoenix:PORT, galss:HOST:PORT",
+    )
+
+
+def _open(options: argparse.Namespace) -> Reader:
+    """The reader that the options name."""
+    if options.images:
+        return open_emulated(options.images)
+    from reader.connected import open_connected  # noqa: PLC0415 - start-up time
+
+    return open_connected(options.reader)
 
 
 def _command(text: str) -> CommandAPDU:
@@ -127,33 +148,49 @@ def _command(text: str) -> CommandAPDU:
 
 
 def _list(options: argparse.Namespace) -> None:
-    with open_emulated(options.images) as reader:
-        for slot in reader.slots:
-            print(f"{slot.name:<8}{_contents(slot)}")
+    from reader.connected import rows_of, survey  # noqa: PLC0415 - start-up time
+
+    if options.images:
+        with open_emulated(options.images) as reader:
+            rows = rows_of(reader)
+    else:
+        rows = survey(options.reader)
+    if options.json:
+        from dataclasses import asdict  # noqa: PLC0415
+
+        print(json.dumps([asdict(row) for row in rows], ensure_ascii=False))
+        return
+    if not rows:
+        raise ReaderError("No such reader is connected: plug one in, or start vitale-reader emulate.")
+    width = max(7, *(len(row.reader) for row in rows))
+    for row in rows:
+        print(f"{row.reader:<{width}} {_contents(row)}")
 
 
-def _contents(slot: Slot) -> str:
-    if not slot.is_present:
-        return "empty"
-    atr = slot.connect().atr
-    kind = "CPS" if CPS_ATR_MARK in atr else "Vitale" if atr.startswith(b"\x3b\x75\x13") else "other card"
-    return f"{kind:<12}{atr.hex(' ').upper()}"
+def _contents(row: Row) -> str:
+    notes = "".join(
+        f"  ({note})" for note, told in (("PIN pad", row.pin_pad), ("in use", row.in_use)) if told
+    )
+    if row.state != "card":
+        return row.state + notes
+    kind = "other card" if row.kind == "other" else row.kind
+    return f"{kind:<12}{bytes.fromhex(row.atr).hex(' ').upper()}{notes}"
 
 
 def _apdu(options: argparse.Namespace) -> None:
-    with open_emulated(options.images) as reader:
+    with _open(options) as reader:
         _send(_chosen(reader, options.to), options.apdus, show=True)
 
 
 def _trace(options: argparse.Namespace) -> None:
     from reader.trace import Trace  # noqa: PLC0415 - start-up time
 
-    with open_emulated(options.images) as reader:
+    with _open(options) as reader:
         reader.observe(Trace(print))
         _send(_chosen(reader, options.to), options.apdus, show=False)
 
 
-def _chosen(reader: EmulatedReader, name: str | None) -> Slot:
+def _chosen(reader: Reader, name: str | None) -> Slot:
     if name:
         return reader.slot(name)
     return next((slot for slot in reader.slots if slot.is_present), reader.slots[0])

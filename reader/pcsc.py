@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from reader.errors import NoCard, ReaderError
 from reader.pcsc_errors import UNKNOWN_READER, PcscError, ServiceStopped, failure
 from reader.pcsc_features import PinPad
-from reader.pcsc_slots import CHANGED, ReaderState, Verdict, assign
+from reader.pcsc_slots import CHANGED, ReaderState, Verdict, assign, matching
 from reader.reader import SLOT_NAMES, Reader
 from reader.slot import OWNER_WAIT, Slot
-from reader.transport.pcsc import PcscCard, Service, library
+from reader.transport.pcsc import DIRECT, PcscCard, Service, bounded, library
 
 NOTIFICATION = "\\\\?PnP?\\Notification"
 """The reader of that name changes when a reader is plugged in or out (PC/SC part 5; pcsc-lite)."""
@@ -28,6 +28,7 @@ PATIENCE_MS = 5_000
 RETRY_SECONDS = 1.0
 """Between two tries to reach a service that is not there."""
 
+ASK_SECONDS = 2.0
 FIRST_LOOK_SECONDS = 5.0
 STOP_SECONDS = 5.0
 BREATH = 0.01
@@ -41,6 +42,39 @@ def open_pcsc(slots: Sequence[str]) -> PcscReader:
     installed or the patterns cannot be used; a service or a reader that is not there may still come.
     """
     return PcscReader(slots)
+
+
+def look(pattern: str = "") -> list[tuple[ReaderState, bool | None]]:
+    """The readers whose name fits (all: ""), as they are now, and whether each has a PIN pad.
+
+    No card is touched. None: the reader would not say, another program keeps its card. Raises ReaderError.
+    """
+    try:
+        with Service() as service:
+            names = service.readers()
+            if pattern:
+                names = matching(pattern, names)
+            states = service.wait(dict.fromkeys(names, 0), 0) if names else []
+            return [(state, _has_pad(state.name)) for state in states]
+    except PcscError as wrong:
+        raise _sentence(wrong) from None
+
+
+def _has_pad(reader: str) -> bool | None:
+    def ask() -> bool:
+        with Service() as service:  # of its own: a context lets one call at a time through
+            return bool(service.connect(reader, DIRECT).pin_pad().verify)
+
+    try:
+        return bounded(ask, ASK_SECONDS, lambda _has_pad: None)
+    except PcscError:
+        return None
+
+
+def _sentence(wrong: PcscError) -> ReaderError:
+    """What a person hears when the service itself does not do what it is asked."""
+    why = failure(wrong.code, "")
+    return why if isinstance(why, ReaderError) else ServiceStopped()
 
 
 class PcscReader(Reader):
@@ -145,8 +179,7 @@ class _Watch:
                 with Service() as self._service:
                     self._follow(self._service)
             except PcscError as wrong:
-                why = failure(wrong.code, "")
-                self._filler.empty(why if isinstance(why, ReaderError) else ServiceStopped())
+                self._filler.empty(_sentence(wrong))
             finally:
                 self._service = None
             self._looked.set()

@@ -262,6 +262,8 @@ class Slot:
             except OSError:
                 self._end(connection)  # a late answer must never be taken for the next one
                 raise CardMute(self.name) from None
+            except NoPinPad:
+                raise  # nothing was sent
             except ReaderError as wrong:
                 self._end(connection, wrong)
                 raise

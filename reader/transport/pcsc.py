@@ -392,7 +392,9 @@ def bounded(call: Callable[[], T], seconds: float, late: Callable[[T], None]) ->
         try:
             given = call()
         except BaseException as wrong:
-            outcome.set_exception(wrong)
+            with lock:
+                if not outcome.cancelled():
+                    outcome.set_exception(wrong)
             return
         with lock:
             if not outcome.cancelled():

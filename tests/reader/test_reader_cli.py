@@ -99,7 +99,8 @@ def test_exit_codes(images, capsys):
     assert capsys.readouterr().err == "vitale-reader: The CPS slot is empty: insert the card and try again.\n"
     for arguments in (
         [],
-        ["list"],
+        ["apdu", "00A40000"],
+        ["apdu", "--slot", images[0], "--reader", "Twin", "00A40000"],
         ["apdu", "--slot", images[0], "zz"],
         ["apdu", "--slot", images[0], "00A4"],
     ):
