@@ -18,6 +18,7 @@ def test_the_cps_entry_is_what_a_host_sends():
     """VERIFY of the CPS is the structure real hosts send, and comes back the same."""
     assert PinEntry.for_cps().to_ccid() == CCID_VERIFY
     assert PinEntry.parse_ccid(CCID_VERIFY) == PinEntry.for_cps()
+    assert PinEntry.parse_ccid(CCID_VERIFY, all_messages=True) == PinEntry.for_cps()
 
 
 def test_part_10_has_a_second_time_out_and_a_length():
