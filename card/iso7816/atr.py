@@ -104,6 +104,11 @@ class Atr:
         return not specific and self._ta1 != 0x11
 
     @property
+    def specific_mode(self) -> int | None:
+        """TA2: the card keeps its protocol (bits 4 to 1) and speed, there is no PPS; else None (8.3)."""
+        return self.groups[1].ta if len(self.groups) > 1 else None
+
+    @property
     def _ta1(self) -> int:
         ta1 = self.groups[0].ta if self.groups else None
         return 0x11 if ta1 is None else ta1

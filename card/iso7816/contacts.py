@@ -56,11 +56,13 @@ class CardContacts:
             self._parsed: Atr | None = Atr.parse(self.atr)
         except AtrError:
             self._parsed = None
-        first = self._parsed.protocols[0] if self._parsed else 0
-        self.negotiable = self._parsed is None or not _is_specific(self._parsed)
-        self._speak(first)
-        if not self.negotiable and self._parsed is not None:
-            self.speed = self._parsed.fi, self._parsed.di
+        specific = self._parsed.specific_mode if self._parsed else None
+        self.negotiable = specific is None
+        if self._parsed is None or specific is None:
+            self._speak(self._parsed.protocols[0] if self._parsed else 0)
+        else:
+            self._speak(specific & 0x0F)
+            self.speed = DEFAULT_SPEED if specific & 0x10 else (self._parsed.fi, self._parsed.di)
         return self.atr
 
     def power_off(self) -> None:
@@ -90,6 +92,13 @@ class CardContacts:
         if self.negotiable and data:
             return self._negotiate(data)
         return self._engine.feed(data) if self._engine else b""
+
+    def carry_out(self, command: bytes) -> bytes:
+        """The card's work on its `command`, in any thread; the response, empty when its link fails."""
+        try:
+            return self._card.transmit(command)
+        except OSError:
+            return b""
 
     def answer(self, response: bytes) -> bytes:
         """What the card says after its `command` was carried out; an empty response leaves it mute."""
@@ -208,11 +217,6 @@ class TpduLink:
 def _is_pps(data: bytes | bytearray) -> bool:
     """Can these bytes be a PPS request?"""
     return len(data) > 2 and data[0] == PPSS and len(data) == 3 + (data[1] >> 4 & 7).bit_count()
-
-
-def _is_specific(atr: Atr) -> bool:
-    """TA2 is there: protocol and speed are fixed, there is no PPS (6.3.1, 8.3)."""
-    return len(atr.groups) > 1 and atr.groups[1].ta is not None
 
 
 def _speed(pps1: int | None, atr: Atr | None) -> tuple[int, int] | None:

@@ -82,6 +82,11 @@ class T1Station:
         """The other end stopped in the middle of a block for longer than CWT (11.4.3): it is not valid."""
         return self._invalid(OTHER_ERROR) if self._listens() and self._codec.drop() else b""
 
+    @property
+    def is_partial(self) -> bool:
+        """A block has begun to arrive."""
+        return self._codec.is_partial
+
     # ---- what the ends decide
 
     def _listens(self) -> bool:

@@ -128,6 +128,11 @@ class Codec:
             return BadBlock(OTHER_ERROR)
         return Block(raw[1], raw[PROLOGUE:end], raw[0])
 
+    @property
+    def is_partial(self) -> bool:
+        """Bytes are waiting for the rest of their block."""
+        return bool(self._buffer)
+
     def drop(self) -> bool:
         """Forget an unfinished block; was there one?"""
         unfinished = bool(self._buffer)
