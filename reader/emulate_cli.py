@@ -52,6 +52,7 @@ def _add_emulate(commands: Commands, open_card: OpenCard) -> None:
     parser.add_argument(
         "--reverse", action="store_true", help="with --vpcd: wait at HOST:PORT for vpcd to connect"
     )
+    parser.add_argument("--galss", metavar="HOST:PORT", help="the GALSS stand-in line waits there")
     parser.add_argument("--trace", action="store_true", help="print the redacted trace of each exchange")
     parser.set_defaults(run=lambda options: _emulate(options, open_card))
 
@@ -112,14 +113,18 @@ def _emulate(options: argparse.Namespace, open_card: OpenCard) -> None:
 
 def _mode(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str]], int]:
     """How to connect, and how many slots there are."""
+    ways = [("--serial", options.serial), ("--vpcd", options.vpcd), ("--galss", options.galss)]
+    chosen = [name for name, value in ways if value is not None]
+    if len(chosen) > 1:
+        raise ReaderError(f"A reader is connected in one way, not both: drop {' or '.join(chosen)}.")
     if options.vpcd is not None:
-        if options.serial is not None:
-            raise ReaderError(
-                "A reader is on a serial line or behind vpcd, not both: drop --serial or --vpcd."
-            )
         return _virtual(options)
+    if options.galss is not None:
+        return _galss(options)
     if options.link is None:
-        raise ReaderError("Say where the reader is to be found: --link PATH, or --vpcd HOST:PORT.")
+        raise ReaderError(
+            "Say where the reader is to be found: --link PATH, --vpcd HOST:PORT or --galss HOST:PORT."
+        )
     return _serial(options)
 
 
@@ -177,6 +182,20 @@ def _virtual(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str
         return _pcscd_hints(folder, reader_names(FRIENDLY_VIRTUAL_NAME, MAX_SLOTS))
 
     return connect, MAX_SLOTS
+
+
+def _galss(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str]], int]:
+    from reader.galss import loopback_address  # noqa: PLC0415 - start-up time
+    from reader.reader import SLOT_NAMES  # noqa: PLC0415
+    from reader.transport.galss_plug import GalssPlug  # noqa: PLC0415
+
+    host, port = loopback_address(options.galss)
+
+    def connect(emulator: Emulator) -> list[str]:
+        emulator.plug = GalssPlug(host, port, SLOT_NAMES)
+        return [f"Next: vitale-reader list --reader galss:{options.galss}"]
+
+    return connect, len(SLOT_NAMES)
 
 
 def _address(text: str, option: str) -> tuple[str, int]:

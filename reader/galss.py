@@ -122,6 +122,10 @@ class LadDevice:
             report, body = Report.REFUSED, b""
         return bytes((report, self._state(lad), self._counter(lad))) + body
 
+    def is_powered(self, lad: int) -> bool:
+        """True while the card of this LAD has power."""
+        return self._state(lad) == POWERED
+
     def end(self) -> None:
         """The session of the software that asked is over: every card loses its power and its PIN."""
         for lad in tuple(self._connections):
@@ -177,7 +181,7 @@ class LadDevice:
         try:
             connection.check()
         except ReaderError:
-            del self._connections[lad]
+            self._connections.pop(lad, None)
             return PRESENT
         return POWERED
 
@@ -333,7 +337,7 @@ def open_galss(slots: Sequence[str]) -> Reader:
 
     if len(slots) != 1:
         raise ReaderError('The driver galss wants one address for both slots: write slots = ["HOST:PORT"].')
-    host, port = _address(slots[0])
+    host, port = loopback_address(slots[0])
     link = GalssLink(connector(host, port))
     try:
         return GalssReader(link.exchange, link.close)
@@ -345,8 +349,8 @@ def open_galss(slots: Sequence[str]) -> Reader:
         ) from None
 
 
-def _address(text: str) -> tuple[str, int]:
-    """HOST:PORT of this machine; PINs pass in clear on this line."""
+def loopback_address(text: str) -> tuple[str, int]:
+    """HOST and PORT of HOST:PORT on this machine: PINs pass in clear on this line. Raises ReaderError."""
     host, mark, port = text.strip().rpartition(":")
     if not mark or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise ReaderError(f"The GALSS address {text!r} is not HOST:PORT: write 127.0.0.1:3000, for example.")

@@ -137,7 +137,7 @@ class GemPcHost:
         length = int.from_bytes(buffer[at + 3 : at + 7], "little")
         if length > MAX_DATA:
             self._lost = True
-            return at + size
+            return at + 2 + HEADER_SIZE
         end = at + OVERHEAD + length
         if len(buffer) < end:
             return at

@@ -46,13 +46,16 @@ class Frames:
         return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The frames that are now complete; raises FrameError on an impossible length."""
+        """The frames that are now complete; FrameError on an impossible length, after those before it."""
         frames: list[bytes] = []
         self._buffer += data
         at = 0
         while len(self._buffer) - at >= LENGTH:
             size = int.from_bytes(self._buffer[at : at + LENGTH], "big")
             if not 0 < size <= self._most:
+                if frames:
+                    break  # they were sent before; the next call raises
+                self._buffer.clear()
                 raise FrameError("the other end does not speak the GALSS stand-in line")
             if len(self._buffer) - at < LENGTH + size:
                 break
