@@ -309,6 +309,7 @@ class Emulated:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
         slots = [word for image in self.images for word in ("--slot", str(image))]
         command = [*TOGETHER, str(BINARIES / "vitale-reader"), "emulate", *slots, *self._where]
         command += ["--link", str(self.link)]

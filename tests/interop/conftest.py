@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.card.factory import image
 from tests.interop.bench_pcscd import LOG_TAIL, WITNESSES
+from tests.interop.desk import Put
 
 CardFile = Callable[..., Path]
 
@@ -36,3 +38,17 @@ def card_file(tmp_path_factory: pytest.TempPathFactory) -> CardFile:
         return file
 
     return make
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Iterator[Put]:
+    """`put(vitale, cps, serial=…)`: a reader of the test's own with these cards, with its own pcscd."""
+    with ExitStack() as stack:
+        yield Put(tmp_path, stack)
+
+
+@pytest.fixture(scope="module")
+def put_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Put]:
+    """The same for a whole file of tests that change nothing."""
+    with ExitStack() as stack:
+        yield Put(tmp_path_factory.mktemp("desk"), stack)
