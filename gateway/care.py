@@ -23,6 +23,8 @@ _PROOF_BY_CARD = "1"
 
 
 MAX_ACT = 64 * 1024
+_PATIENT: Mapping[str, Any] = {"number": 1, "ald": False, "pregnancy_month": None, "last_seen": None}
+"""What a care act may say of the patient, the rest is on the card."""
 
 
 def parse_act(raw: bytes, name: str) -> Mapping[str, Any]:
@@ -55,13 +57,14 @@ class CareAct:
     pathway: str = "T"
     nature: str = "maladie"
     third_party: str = "none"
+    last_seen: datetime.date | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CareAct:
         """Read the body that every entry of the gateway takes; InputError names the first wrong field.
 
         The form is that of `CareRequest`; what the cards know is left out: `practitioner` may hold
-        `situation`, `beneficiary` may hold `number`, `ald` and `pregnancy_month`.
+        `situation`, `beneficiary` may hold `number`, `ald`, `pregnancy_month` and `last_seen`.
         """
         if not isinstance(data, Mapping):
             raise InputError("care act: give one JSON object with a date and a list of acts.")
@@ -70,7 +73,7 @@ class CareAct:
                 raise InputError(
                     f"{billing.field_name(name)}: unknown field; a care act has {', '.join(_FIELDS)}."
                 )
-        patient = _part(data, "beneficiary", {"number": 1, "ald": False, "pregnancy_month": None})
+        patient = _part(data, "beneficiary", _PATIENT)
         place = _part(data, "practitioner", {"situation": ""})
         checked = billing.CareRequest.from_json(_with_stand_ins(data, patient))
         return cls(
@@ -83,6 +86,7 @@ class CareAct:
             pathway=checked.pathway,
             nature=checked.nature,
             third_party=checked.third_party,
+            last_seen=checked.beneficiary.last_seen,
         )
 
     def check_date(self, today: datetime.date) -> None:
@@ -139,6 +143,7 @@ class Parties:
                 aspa=person.is_aspa(on),
                 pregnancy_month=act.pregnancy_month,
                 complementary=person.complementary(on),
+                last_seen=act.last_seen,
             ),
             acts=act.acts,
             pathway=act.pathway,
@@ -198,6 +203,7 @@ def _with_stand_ins(data: Mapping[str, Any], patient: Mapping[str, Any]) -> dict
         "birth_date": "0001-01-01",
         "ald": patient["ald"],
         "pregnancy_month": patient["pregnancy_month"],
+        "last_seen": patient["last_seen"],
     }
     return {**data, "practitioner": {"specialty": "01", "convention": "1"}, "beneficiary": rights}
 

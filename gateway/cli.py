@@ -1,4 +1,4 @@
-"""vitale-gateway: init, bill, serve, status, release. One sentence on what is wrong; never a traceback."""
+"""vitale-gateway: init, price, bill, serve, status, release. One sentence on what is wrong, no traceback."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     init = commands.add_parser("init", help=f"write an example {SETTINGS} into a folder")
     init.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
     init.set_defaults(work=_init)
+    price = commands.add_parser("price", help="price one care request offline: who pays what, and why")
+    price.add_argument("request", metavar="FILE", help="the request, one JSON object; - reads standard input")
+    price.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    price.set_defaults(work=_price)
     bill = commands.add_parser("bill", help="bill one care act: price, sign with both cards, keep")
     bill.add_argument("act", type=Path, metavar="ACT.json", help="the care act, one JSON object")
     serve = commands.add_parser("serve", help="take care acts, make lots, send, collect, until stopped")
@@ -78,6 +82,18 @@ def _init(options: argparse.Namespace) -> int:
     except OSError as problem:
         raise InputError(f"{target} cannot be written ({problem.strerror}).") from None
     print(f"{target} written: edit it, then run vitale-gateway serve --config {target}")
+    return 0
+
+
+def _price(options: argparse.Namespace) -> int:
+    from gateway.billing.engine import price  # noqa: PLC0415
+    from gateway.billing.request import CareRequest  # noqa: PLC0415
+    from gateway.billing.show import as_text  # noqa: PLC0415
+    from gateway.billing.tables import Tables  # noqa: PLC0415
+
+    data = _read_stdin() if options.request == "-" else _read_act(Path(options.request))
+    priced = price(CareRequest.from_json(data), Tables.load())
+    print(json.dumps(priced.to_json()) if options.json else as_text(priced))
     return 0
 
 
@@ -195,6 +211,14 @@ def _ask_pin(options: argparse.Namespace) -> Secret:
         raise InputError("no PIN was given: nothing was sent to the CPS.") from None
     except UnicodeError:
         raise InputError("the PIN of a CPS has 4 digits: nothing was sent to the CPS.") from None
+
+
+def _read_stdin() -> Mapping[str, object]:
+    from gateway.care import MAX_ACT, parse_act  # noqa: PLC0415
+
+    if sys.stdin is None:
+        raise InputError("standard input is closed: give the request as a JSON file.")
+    return parse_act(sys.stdin.buffer.read(MAX_ACT + 1), "standard input")
 
 
 def _read_act(path: Path) -> Mapping[str, object]:

@@ -22,7 +22,15 @@ MAX_QUANTITY = 99  # B2 type 4, positions 81-82: two digits
 MAX_COEFFICIENT = Decimal("9999.99")  # B2 type 4, positions 83-88: four digits and two decimals
 MAX_CENTS = 9_999_999  # B2 type 4, positions 98-104 and 115-121: seven digits
 
-_CODE = re.compile(r"[A-Z][A-Z0-9]{0,4}")  # B2 type 4, positions 76-80
+_CODE = re.compile(
+    r"[A-Z][A-Z0-9]{0,4}"  # NGAP letters: B2 type 4, positions 76-80
+    r"|[A-Z]{4}[0-9]{3}"  # CCAM
+    r"|[0-9]{4}|[0-9]{7}"  # NABM (biology), LPP (devices)
+    r"|34009[0-9]{8}"  # CIP (medicines)
+)
+_MODIFIERS = re.compile(r"[A-Z0-9]{0,4}")  # B2 type 4M, positions 59-62
+_ACTIVITIES = ("1", "2", "3", "4", "5")
+_ASSOCIATIONS = range(1, 6)
 _NIR_LENGTH = 13
 _WORD = re.compile(r"[A-Za-z_]{1,40}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -43,7 +51,10 @@ class Practitioner:
 
 @dataclass(frozen=True, slots=True)
 class Beneficiary:
-    """The rights that change the price. No identity here: nothing in this room can name a person."""
+    """The rights that change the price. No identity here: nothing in this room can name a person.
+
+    `last_seen`: the last day the practitioner saw the patient in person (teleconsultations); None = not said.
+    """
 
     birth_date: date = field(repr=False)
     regime: str = "01"
@@ -54,16 +65,29 @@ class Beneficiary:
     aspa: bool = False
     pregnancy_month: int | None = None
     complementary: str | None = None
+    last_seen: date | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One line of the sheet. `charged_cents` is what is asked for the whole line; None = the tariff."""
+    """One line of the sheet. `charged_cents` is what is asked for the whole line; None = the tariff.
+
+    `code`: NGAP letters, or a CCAM, NABM, LPP or CIP code. Only for CCAM: `activity`, `modifiers` (up to
+    four, all in one text) and `association` (1 to 5; None = the rule is applied).
+    """
 
     code: str
     quantity: int = 1
     coefficient: Decimal = Decimal(1)
     charged_cents: int | None = None
+    activity: str = "1"
+    modifiers: str = ""
+    association: int | None = None
+
+    @property
+    def is_ccam(self) -> bool:
+        """True when the code has the form of CCAM: four letters and three digits."""
+        return len(self.code) == 7 and self.code[0].isalpha()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +117,25 @@ class CareRequest:
         return request
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON form: `from_json(r.to_json()) == r`."""
+        """The JSON form, without what says nothing on most sheets: `from_json(r.to_json()) == r`."""
         whole = asdict(self)
         whole["date"] = self.date.isoformat()
-        whole["beneficiary"]["birth_date"] = self.beneficiary.birth_date.isoformat()
-        whole["acts"] = [{**act, "coefficient": str(act["coefficient"])} for act in whole["acts"]]
+        whole["beneficiary"] = _without_defaults(whole["beneficiary"], {"last_seen": None})
+        for name in ("birth_date", "last_seen"):
+            if name in whole["beneficiary"]:
+                whole["beneficiary"][name] = whole["beneficiary"][name].isoformat()
+        whole["acts"] = [
+            _without_defaults({**act, "coefficient": str(act["coefficient"])}, _CCAM_DEFAULTS)
+            for act in whole["acts"]
+        ]
         return whole
+
+
+_CCAM_DEFAULTS = {"activity": "1", "modifiers": "", "association": None}
+
+
+def _without_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
 
 
 def field_name(name: object) -> str:
@@ -125,6 +162,8 @@ def check(request: CareRequest) -> None:
         )
     if request.beneficiary.birth_date > request.date:
         raise InputError("beneficiary.birth_date: the birth is after the care; correct one of the two dates.")
+    if request.beneficiary.last_seen is not None and request.beneficiary.last_seen > request.date:
+        raise InputError("beneficiary.last_seen: a day after the care; correct one of the two dates.")
     if not 1 <= len(request.acts) <= MAX_ACTS:
         raise InputError(f"acts: {len(request.acts)} acts; give 1 to {MAX_ACTS} on one sheet.")
     for index, act in enumerate(request.acts):
@@ -148,7 +187,7 @@ def _check_act(act: Act, index: int) -> None:
     if not _CODE.fullmatch(act.code):
         raise InputError(
             f"acts[{index}].code: {_shown(act.code)} is not an act code; "
-            "give 1 to 5 capital letters and digits."
+            "give NGAP letters, or a CCAM, NABM, LPP or CIP code."
         )
     if not 1 <= act.quantity <= MAX_QUANTITY:
         raise InputError(
@@ -166,6 +205,23 @@ def _check_act(act: Act, index: int) -> None:
             f"acts[{index}].charged_cents: {_shown(charged)} is not an amount; "
             f"give 0 to {MAX_CENTS} cents, never negative."
         )
+    _check_ccam(act, f"acts[{index}].")
+
+
+def _check_ccam(act: Act, path: str) -> None:
+    if (act.activity, act.modifiers, act.association) == ("1", "", None):
+        return
+    if not act.is_ccam:
+        raise InputError(
+            f"{path}activity: activity, modifiers and association are for CCAM acts; leave them out."
+        )
+    _one_of(f"{path}activity", act.activity, _ACTIVITIES)
+    if not _MODIFIERS.fullmatch(act.modifiers) or len(set(act.modifiers)) != len(act.modifiers):
+        raise InputError(
+            f"{path}modifiers: {_shown(act.modifiers)} is not usable; give up to four, each once."
+        )
+    if act.association is not None and act.association not in _ASSOCIATIONS:
+        raise InputError(f"{path}association: {_shown(act.association)} is not known; give 1 to 5 or null.")
 
 
 def _is_coefficient(value: Decimal) -> bool:
@@ -184,7 +240,9 @@ def _practitioner(data: Mapping[str, Any]) -> Practitioner:
 
 def _beneficiary(data: Mapping[str, Any]) -> Beneficiary:
     reader = _Reader(
-        data, "beneficiary.", ("birth_date", "regime", *_RIGHTS, "pregnancy_month", "complementary")
+        data,
+        "beneficiary.",
+        ("birth_date", "regime", *_RIGHTS, "pregnancy_month", "complementary", "last_seen"),
     )
     return Beneficiary(
         birth_date=reader.day("birth_date"),
@@ -192,19 +250,26 @@ def _beneficiary(data: Mapping[str, Any]) -> Beneficiary:
         **{right: reader.flag(right) for right in _RIGHTS},
         pregnancy_month=reader.whole("pregnancy_month"),
         complementary=reader.text("complementary") if data.get("complementary") is not None else None,
+        last_seen=reader.day("last_seen") if data.get("last_seen") is not None else None,
     )
+
+
+_ACT_FIELDS = ("code", "quantity", "coefficient", "charged_cents", *_CCAM_DEFAULTS)
 
 
 def _act(data: object, index: int) -> Act:
     if not isinstance(data, Mapping):
         raise InputError(f"acts[{index}]: an act is an object with at least a code.")
-    reader = _Reader(data, f"acts[{index}].", ("code", "quantity", "coefficient", "charged_cents"))
+    reader = _Reader(data, f"acts[{index}].", _ACT_FIELDS)
     quantity = reader.whole("quantity")
     return Act(
         code=reader.text("code"),
         quantity=1 if quantity is None else quantity,
         coefficient=reader.decimal("coefficient"),
         charged_cents=reader.whole("charged_cents"),
+        activity=reader.text("activity", "1"),
+        modifiers="" if data.get("modifiers") in (None, "") else reader.text("modifiers"),
+        association=reader.whole("association"),
     )
 
 
@@ -248,7 +313,8 @@ class _Reader:
         return self._fail(name, "a whole number")
 
     def decimal(self, name: str) -> Decimal:
-        value = self._data.get(name, 1)
+        value = self._data.get(name)
+        value = 1 if value is None else value
         if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
             self._fail(name, "a number")
         try:

@@ -107,7 +107,8 @@ CASES: dict[str, tuple[Any, ...]] = {
         "GS", Practitioner("22", "9"), ADULT, {}, (3000, 2100, 0, 3000, 0)),
     "C stays at 23": ("C", GP, ADULT, {}, (2300, 1610, 0, 2300, 0)),
     "VG 30 at home": ("VG", GP, ADULT, {}, (3000, 2100, 0, 3000, 0)),
-    "CS of a specialist": ("CS", Practitioner("03", "1"), ADULT, {}, (2300, 1610, 0, 2300, 0)),
+    "CS of a specialist: 26.50 since 22 December 2024, its MPC within (fmfpro)": (
+        "CS", Practitioner("03", "1"), ADULT, {}, (2650, 1855, 0, 2650, 0)),
     "APC 60": ("APC", Practitioner("03", "1"), ADULT, {}, (6000, 4200, 0, 6000, 0)),
     "TCG 25, not raised in December 2024": ("TCG", GP, ADULT, {}, (2500, 1750, 0, 2500, 0)),
     "AMI 4: 3.15 x 4 = 12.60 at 60 %": (

@@ -88,7 +88,10 @@ BAD = {
     "nature: 'retraite' is not known": put("nature", value="retraite"),
     "third_party: 'half' is not known": put("third_party", value="half"),
     "practitioner.zone: 'mars' is not known": put("practitioner", "zone", value="mars"),
-    "acts[0].code: G has no tariff in zone mayotte": put("practitioner", "zone", value="mayotte"),
+    "acts[0].code: VG has no tariff in zone mayotte": lambda data: (
+        put("practitioner", "zone", value="mayotte")(data),
+        put("acts", 0, "code", value="VG")(data),
+    ),
     "practitioner.convention: '0' has no tariff": put("practitioner", "convention", value="0"),
     "practitioner.specialty: is missing": drop("practitioner", "specialty"),
     "practitioner.optam: is not usable": put("practitioner", "optam", value="no"),

@@ -79,25 +79,32 @@ def test_every_row_of_the_tables_says_date_zone_and_source() -> None:
         assert set(row.zones) <= set(ZONES)
     today = tables.on(date(2026, 11, 22), "metropole")
     assert set(today.pathways) == set(PATHWAYS)
-    assert {right.when for right in today.rights} == {"at", "maternity", "ald", "css", "ame", "aspa"}
-    assert {row.family for row in tables.acts} <= {family for family, _ in today.rates}
+    assert {right.when for right in today.rights} == {
+        "at", "maternity", "ald", "css", "ame", "prevention", "aspa",
+    }  # fmt: skip
+    assert {row.family for row in tables.acts} - {"dispensing_complex"} <= {
+        family for family, _ in today.rates
+    }
 
 
 def test_days_kept_are_bounded() -> None:
-    """Asking for very many days does not keep them all."""
+    """Asking for very many days keeps no more than one table for each change of the law."""
     tables = Tables.load()
-    for number in range(2000):
-        tables.on(date.fromordinal(735_000 + number), "metropole")
-    assert len(tables._days) <= 512
+    for number in range(20_000):
+        tables.on(date.fromordinal(725_000 + number), "metropole")
+    changes = {row.since for row in tables.rows} | {row.until for row in tables.rows if row.until}
+    assert len(tables._days) <= len(changes) + 1
+    days = (date(2024, 12, 22), date(2025, 1, 1), date(2025, 3, 1))
+    assert tables.on(days[1], "metropole") is tables.on(days[2], "metropole")
+    assert tables.on(days[0], "metropole") is not tables.on(date(2024, 12, 21), "metropole")
 
 
 def test_a_new_tariff_is_only_data(tmp_path: Path) -> None:
     """A dental act, its rate and its dates are added by rows: 28.92 gives 20.24 then 17.35 (2023-10-15)."""
-    for name in ("acts.toml", "rights.toml"):
-        source = DIRECTORY / name
-        (tmp_path / name).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-    (tmp_path / "dental.toml").write_text(
-        '[[act]]\ncodes = ["SC"]\nlabel = "dental care"\nfamily = "dental"\nspecialties = ["19"]\n'
+    for source in DIRECTORY.glob("*.toml"):
+        (tmp_path / source.name).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "more.toml").write_text(
+        '[[act]]\ncodes = ["SCX"]\nlabel = "dental care"\nfamily = "dental"\nspecialties = ["19"]\n'
         'tariff = "any"\n'
         'cents = 2892\nzones = ["metropole"]\nsince = 2020-01-01\nsource = "test"\n',
         encoding="utf-8",
@@ -105,7 +112,7 @@ def test_a_new_tariff_is_only_data(tmp_path: Path) -> None:
     tables = Tables.load(tmp_path)
 
     def amo(day: date) -> int:
-        request = CareRequest(day, Practitioner("19"), Beneficiary(date(1980, 1, 1)), (Act("SC"),))
+        request = CareRequest(day, Practitioner("19"), Beneficiary(date(1980, 1, 1)), (Act("SCX"),))
         return price(request, tables).amo_cents
 
     assert (amo(date(2023, 10, 14)), amo(date(2023, 10, 15))) == (2024, 1735)
