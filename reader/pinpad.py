@@ -159,7 +159,7 @@ class PinEntry:
             raise PinError("operation", "a PIN is verified (00) or modified (01), nothing else")
         operation: Operation = "modify" if data[0] == MODIFY else "verify"
         count = data[11] if len(data) > 11 else 0
-        indices = 1 if operation == "verify" else 3 if all_messages else 1 + (count > 0) + (count > 2)
+        indices = 1 if operation == "verify" else 3 if all_messages else _indices(count)
         try:
             read = _structure(operation, indices, part10=False).parse(data[1:])
         except wire.ConstructError:
@@ -189,22 +189,23 @@ class PinEntry:
         if self.least > self.most:
             raise PinError("digits", "no number of digits is both long enough and short enough")
 
-    def to_ccid(self) -> bytes:
-        """The data of PC_to_RDR_Secure, bPINOperation first."""
+    def to_ccid(self, *, all_messages: bool = False) -> bytes:
+        """The data of PC_to_RDR_Secure, bPINOperation first. `all_messages`: as a GemPC Pinpad wants it."""
+        indices = 3 if all_messages else _indices(self.message_count)
         first = bytes((VERIFY if self.operation == "verify" else MODIFY,))
-        return first + self._built(part10=False)
+        return first + self._built(indices, part10=False)
 
     def to_part10(self) -> bytes:
         """PIN_VERIFY_STRUCTURE or PIN_MODIFY_STRUCTURE, little-endian; a modification has three indices."""
-        return self._built(part10=True)
+        return self._built(3, part10=True)
 
-    def _built(self, *, part10: bool) -> bytes:
-        messages = self.messages
-        if part10 and self.operation == "modify":
-            messages = (*messages, 0, 0, 0)[:3]
+    def _built(self, indices: int, *, part10: bool) -> bytes:
+        """`indices`: how many message indices a modification has; a verification has one."""
+        indices = indices if self.operation == "modify" else 1
         values = {name: getattr(self, name) for name in self.__slots__}
+        messages = (*self.messages, 0, 0, 0)[:indices]
         values |= {"messages": messages, "timeout2": 0, "size": len(self.apdu_template)}
-        built: bytes = _structure(self.operation, len(messages), part10=part10).build(values)
+        built: bytes = _structure(self.operation, indices, part10=part10).build(values)
         return built
 
     # ---- what the person types
@@ -306,6 +307,11 @@ def _structure(operation: str, messages: int, *, part10: bool) -> Any:
         *(("size" / wire.Int32ul,) if part10 else ()),
         "apdu_template" / wire.GreedyBytes,
     )
+
+
+def _indices(count: int) -> int:
+    """Message indices of a modification in CCID: bMsgIndex2 from one message, bMsgIndex3 from three."""
+    return 1 + (count > 0) + (count > 2)
 
 
 def _encoded(ascii_digits: bytes, form: int) -> int:

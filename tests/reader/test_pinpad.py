@@ -47,7 +47,7 @@ def test_message_indices_follow_their_count(count, indices):
     entry = PinEntry("modify", PADDED, message_count=count, messages=tuple(range(indices)))
     assert PinEntry.parse_ccid(entry.to_ccid()).messages == entry.messages
     whole = PinEntry("modify", PADDED, message_count=count, messages=(7, 8, 9))
-    assert PinEntry.parse_ccid(whole.to_ccid(), all_messages=True) == whole
+    assert PinEntry.parse_ccid(whole.to_ccid(all_messages=True), all_messages=True) == whole
     verify = PinEntry("verify", PADDED, message_count=count)
     assert PinEntry.parse_ccid(verify.to_ccid(), all_messages=True) == verify, "a verification has one"
 
