@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from card.iso7816.contacts import ApduCard, TpduLink
 from reader.ccid.card import Abilities, CcidCard, PinPadCard
@@ -15,6 +16,8 @@ from reader.gempc import GemPcReader
 from reader.pinpad import Outcome
 from reader.serial.gempc import VARIANTS, GemPcDevice
 from reader.serial.gempc_line import GemPcLine
+
+S = TypeVar("S", bound="DeviceStream")
 
 
 class DeviceStream:
@@ -68,6 +71,29 @@ class DeviceStream:
         self._waiting.clear()
 
 
+Lie = Callable[[bytes], bytes]
+
+
+class LyingStream(DeviceStream):
+    """An emulated reader whose answers pass through `lie` (whole frames in, any bytes out)."""
+
+    lie: Lie = staticmethod(lambda frame: frame)
+
+    def happened(self, events: Iterable[Event]) -> None:
+        said = [Send(self.lie(event.data)) if isinstance(event, Send) else event for event in events]
+        super().happened(said)
+
+
+def settled(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """True once `condition()` holds; looks every 5 ms."""
+    waiting = threading.Event()
+    for _ in range(int(seconds * 200)):
+        if condition():
+            return True
+        waiting.wait(0.005)
+    return False
+
+
 NEVER = 3600.0
 """Seconds between two looks of a watch that a test does not want."""
 
@@ -77,9 +103,11 @@ def reader_on(stream: DeviceStream, every: float = NEVER) -> GemPcReader:
     return GemPcReader([GemPcLine(stream.connect, stream.device.variant, stream.clock)], every)
 
 
-def emulated(variant: str, *cards: ApduCard, outcome: Outcome | None = None) -> DeviceStream:
+def emulated(
+    variant: str, *cards: ApduCard, outcome: Outcome | None = None, kind: type[S] = DeviceStream
+) -> S:
     """An emulated reader of this variant with cards in its first slots."""
-    stream = DeviceStream(GemPcDevice(VARIANTS[variant]), outcome)
+    stream = kind(GemPcDevice(VARIANTS[variant]), outcome)
     for number, card in enumerate(cards):
         stream.insert(number, card)
     return stream

@@ -24,7 +24,7 @@ from reader.serial.gempc_host import MAX_NOISE, MAX_REPEATS, MAX_REQUESTS, GemPc
 from reader.serial.gempc_line import GemPcLine
 from reader.transport import serial_port
 from tests.reader.byte_cards import T1_IFSC_254, EchoCard, pattern
-from tests.reader.host_bench import HostileStream, emulated, reader_on
+from tests.reader.host_bench import HostileStream, emulated, reader_on, settled
 
 READ = CommandAPDU(0, 0xB0, 0, 0, b"", 256)
 TWIN, PINPAD, SIMPRO = VARIANTS["gempctwin"], VARIANTS["gempcpinpad"], VARIANTS["gemcoresimpro2"]
@@ -189,16 +189,6 @@ def test_cards_in_every_variant(variant):
 def looking(stream) -> GemPcReader:
     """A reader whose watch looks all the time."""
     return reader_on(stream, every=0.01)
-
-
-def settled(condition, seconds: float = 5.0) -> bool:
-    """True once `condition()` holds; looks every 5 ms."""
-    waiting = threading.Event()
-    for _ in range(int(seconds * 200)):
-        if condition():
-            return True
-        waiting.wait(0.005)
-    return False
 
 
 def test_hot_plug():
