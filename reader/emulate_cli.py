@@ -53,6 +53,13 @@ def _add_emulate(commands: Commands, open_card: OpenCard) -> None:
         "--reverse", action="store_true", help="with --vpcd: wait at HOST:PORT for vpcd to connect"
     )
     parser.add_argument("--galss", metavar="HOST:PORT", help="the GALSS stand-in line waits there")
+    parser.add_argument(
+        "--rfc2217", metavar="HOST:PORT", help="byte-level cards behind RFC 2217; slot n is PORT + n"
+    )
+    parser.add_argument(
+        "--wiring", help="with --rfc2217: phoenix (default), phoenix6, smartmouse, smartmouse6"
+    )
+    parser.add_argument("--galss", metavar="HOST:PORT", help="behind the stand-in for the GALSS line")
     parser.add_argument("--trace", action="store_true", help="print the redacted trace of each exchange")
     parser.set_defaults(run=lambda options: _emulate(options, open_card))
 
@@ -74,6 +81,9 @@ def _add_control(commands: Commands) -> None:
 
 
 # ---- emulate
+
+Connect = Callable[["Emulator"], list[str]]
+"""Plugs the emulator in; what to tell the person."""
 
 
 def _emulate(options: argparse.Namespace, open_card: OpenCard) -> None:
@@ -111,24 +121,27 @@ def _emulate(options: argparse.Namespace, open_card: OpenCard) -> None:
         raise KeyboardInterrupt
 
 
-def _mode(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str]], int]:
+def _mode(options: argparse.Namespace) -> tuple[Connect, int]:
     """How to connect, and how many slots there are."""
-    ways = [("--serial", options.serial), ("--vpcd", options.vpcd), ("--galss", options.galss)]
-    chosen = [name for name, value in ways if value is not None]
-    if len(chosen) > 1:
-        raise ReaderError(f"A reader is connected in one way, not both: drop {' or '.join(chosen)}.")
-    if options.vpcd is not None:
-        return _virtual(options)
-    if options.galss is not None:
-        return _galss(options)
+    ways = {"vpcd": _virtual, "rfc2217": _byte_level, "galss": _historic}
+    chosen = [way for way in ways if getattr(options, way) is not None]
+    if len(chosen) + (options.serial is not None) > 1:
+        names = ", ".join(f"--{name}" for name in ("serial", *ways))
+        raise ReaderError(f"A reader is connected in one way only: choose one of {names}.")
+    if options.reverse and chosen != ["vpcd"]:
+        raise ReaderError("--reverse belongs to --vpcd.")
+    if options.wiring is not None and chosen != ["rfc2217"]:
+        raise ReaderError("--wiring belongs to --rfc2217.")
+    if options.pcscd_conf is not None and chosen in (["rfc2217"], ["galss"]):
+        raise ReaderError(f"pcscd does not drive a reader on --{chosen[0]}: drop --pcscd-conf.")
+    if chosen:
+        return ways[chosen[0]](options)
     if options.link is None:
-        raise ReaderError(
-            "Say where the reader is to be found: --link PATH, --vpcd HOST:PORT or --galss HOST:PORT."
-        )
+        raise ReaderError("Say where the reader is to be found: --link PATH, or --vpcd HOST:PORT.")
     return _serial(options)
 
 
-def _serial(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str]], int]:
+def _serial(options: argparse.Namespace) -> tuple[Connect, int]:
     from reader.serial.gempc import VARIANTS  # noqa: PLC0415 - start-up time
 
     variant = VARIANTS[options.serial or ("gempctwin" if len(options.images) < 2 else "gemcoresimpro2")]
@@ -166,7 +179,7 @@ def _connect_serial(emulator: Emulator, variant: Variant, options: argparse.Name
     return [*hints, *_pcscd_hints(folder, reader_names(FRIENDLY_NAME, variant.slots))]
 
 
-def _virtual(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str]], int]:
+def _virtual(options: argparse.Namespace) -> tuple[Connect, int]:
     from reader.readerconf import FRIENDLY_VIRTUAL_NAME, reader_names, virtual_entry, write_entry  # noqa: PLC0415
     from reader.transport.tcp import VpcdPlug  # noqa: PLC0415 - start-up time
     from reader.vpcd import MAX_SLOTS  # noqa: PLC0415
@@ -184,7 +197,7 @@ def _virtual(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str
     return connect, MAX_SLOTS
 
 
-def _galss(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str]], int]:
+def _galss(options: argparse.Namespace) -> tuple[Connect, int]:
     from reader.galss import loopback_address  # noqa: PLC0415 - start-up time
     from reader.reader import SLOT_NAMES  # noqa: PLC0415
     from reader.transport.galss_plug import GalssPlug  # noqa: PLC0415
@@ -194,6 +207,41 @@ def _galss(options: argparse.Namespace) -> tuple[Callable[[Emulator], list[str]]
     def connect(emulator: Emulator) -> list[str]:
         emulator.plug = GalssPlug(host, port, SLOT_NAMES)
         return [f"Next: vitale-reader list --reader galss:{options.galss}"]
+
+    return connect, len(SLOT_NAMES)
+
+
+def _byte_level(options: argparse.Namespace) -> tuple[Connect, int]:
+    from reader.reader import SLOT_NAMES  # noqa: PLC0415 - start-up time
+    from reader.serial.phoenix import WIRINGS  # noqa: PLC0415
+
+    host, port = _address(options.rfc2217, "--rfc2217")
+    wiring = WIRINGS.get(options.wiring or "phoenix")
+    if wiring is None:
+        raise ReaderError(f"There is no wiring {options.wiring}: choose one of {', '.join(WIRINGS)}.")
+
+    def connect(emulator: Emulator) -> list[str]:
+        from reader.transport.rfc2217_plug import Rfc2217Plug  # noqa: PLC0415 - start-up time
+
+        slots = len(emulator.bays)
+        plug = Rfc2217Plug(emulator.loop, host, port, slots, emulator.show, wiring)
+        emulator.plug = plug
+        return [f"Byte-level {bay.name}: {url}" for bay, url in zip(emulator.bays, plug.urls, strict=True)]
+
+    return connect, len(SLOT_NAMES)
+
+
+def _historic(options: argparse.Namespace) -> tuple[Connect, int]:
+    from reader.reader import SLOT_NAMES  # noqa: PLC0415 - start-up time
+
+    host, port = _address(options.galss, "--galss")
+
+    def connect(emulator: Emulator) -> list[str]:
+        from reader.transport.galss_plug import GalssPlug  # noqa: PLC0415 - start-up time
+
+        plug = GalssPlug(host, port, SLOT_NAMES)
+        emulator.plug = plug
+        return [f"GALSS stand-in: {host}:{plug.port}, LAD 0 is Vitale, LAD 1 is CPS"]
 
     return connect, len(SLOT_NAMES)
 
