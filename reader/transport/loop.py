@@ -65,16 +65,20 @@ class Loop:
         self._stopped = True
 
     def run(self) -> None:
-        """Work until `stop()` or a signal; `signal` says which."""
+        """Work until `stop()` or a signal; `signal` says which. In the main thread only."""
         with _SignalPipe(self._on_signal) as pipe:
             self.watch(pipe.fileno(), pipe.drain)
-            while not self._stopped:
-                for fd, _event in self._poll.poll(self._patience()):
-                    if (callback := self._readers.get(fd)) is not None:
-                        callback()
-                if self._timers:
-                    self._call_timers()
+            self.work()
             self.forget(pipe.fileno())
+
+    def work(self) -> None:
+        """Work until `stop()`, whatever signals come."""
+        while not self._stopped:
+            for fd, _event in self._poll.poll(self._patience()):
+                if (callback := self._readers.get(fd)) is not None:
+                    callback()
+            if self._timers:
+                self._call_timers()
 
     def close(self) -> None:
         """Give the poll object back."""
