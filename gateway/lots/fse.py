@@ -206,12 +206,37 @@ def _pathway(base: dict[str, str | int], sheet: _Sheet) -> bytes:
 
 
 def _act(base: dict[str, str | int], sheet: _Sheet, line: PricedLine) -> bytes:
+    """Record 4, and after it the code that its letters stand for: 4M (CCAM), 4B (NABM) or 4F (LPP, CIP)."""
+    return _fee(base, sheet, line) + (_detail(base, sheet, line) if line.letters else b"")
+
+
+def _detail(base: dict[str, str | int], sheet: _Sheet, line: PricedLine) -> bytes:
+    if line.code[0].isalpha():
+        association = "" if line.association is None else str(line.association)
+        return b2.FeeCcam.encode(
+            **base, code=line.code, activity=line.activity, phase="0", modifiers=line.modifiers,
+            association=association,
+        )  # fmt: skip
+    if len(line.code) == _NABM:
+        day = write_date(sheet.request.date)
+        return b2.FeeBiology.encode(**base, date_1=day, quantity_1=line.quantity, code_1=line.code)
+    return b2.FeeProduct.encode(
+        **base, code=line.code, quantity=line.quantity, tariff=line.unit_cents, tariff_total=line.base_cents,
+        charged=line.charged_cents,
+    )  # fmt: skip
+
+
+_NABM = 4
+"""A biology code has four digits, a device seven, a medicine thirteen."""
+
+
+def _fee(base: dict[str, str | int], sheet: _Sheet, line: PricedLine) -> bytes:
     return b2.FeeLine.encode(
         **base,
         exemption=line.exemption_code,
         specialty=sheet.practitioner.specialty,
         date=write_date(sheet.request.date),
-        act=line.code,
+        act=line.b2_act,
         quantity=line.quantity,
         coefficient=_hundredths(line.coefficient),
         count=line.quantity,

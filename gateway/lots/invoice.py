@@ -1,6 +1,6 @@
 """Strict reading of the records of one invoice: order, common numbers, totals, seals.
 
-The order is 2 (2S 2C 2B), then acts 4 (4M 4B) or 3 (3F 3H), then 5, then 7H 7V 7P 7K as the mode asks.
+The order is 2 (2S 2C 2B), then acts 4 (4M 4B 4F) or 3 (3F 3H), then 5, then 7H 7V 7P 7K as the mode asks.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from gateway.records.fields import Record, RecordError, read_moment
 
 SIZE = 128
 STRUCTURE = re.compile(
-    rb"2 (?:2S)?(?:2C)?(?:2B)?(?:4 (?:4[MB])*|3 (?:3[FH])*)+5 (?:7H(?:7V)*(?:7P)*(?:7K)*)?", re.DOTALL
+    rb"2 (?:2S)?(?:2C)?(?:2B)?(?:4 (?:4[MBF])*|3 (?:3[FH])*)+5 (?:7H(?:7V)*(?:7P)*(?:7K)*)?", re.DOTALL
 )
 """Over the kinds of records: two bytes each, positions 1 and 11."""
 
 _CLASSES: dict[bytes, type[Record]] = {
     b"2 ": b2.InvoiceStart, b"2S": b2.InvoicePathway, b"2C": b2.InvoicePlace, b"2B": b2.InvoiceCivility,
     b"3 ": b2.HospitalLine, b"3F": b2.HospitalDevice, b"3H": b2.HospitalMedicine,
-    b"4 ": b2.FeeLine, b"4M": b2.FeeCcam, b"4B": b2.FeeBiology, b"5 ": b2.InvoiceEnd,
+    b"4 ": b2.FeeLine, b"4M": b2.FeeCcam, b"4B": b2.FeeBiology,
+    b"4F": b2.FeeProduct, b"5 ": b2.InvoiceEnd,
 }  # fmt: skip
 MAX_THIRD_PARTY = 2
 _Amounts = tuple[int, int, int, int]

@@ -19,7 +19,8 @@ THIRD_PARTIES = ("none", "amo", "full")
 class ActLine:
     """One act as billed; amounts in cents, date AAMMJJ.
 
-    `code`: the letters of record 4 or 3, or the CCAM code of the 4M record that follows it.
+    `code`: the letters of record 4 or 3, or the code of the 4M, 4B or 4F record that follows it; then
+    `letters` are those of record 4. `activity`, `modifiers` and `association` come from 4M.
     """
 
     code: str
@@ -34,6 +35,15 @@ class ActLine:
     charged_cents: int
     exemption: str
     specialty: str
+    letters: str = ""
+    activity: str = "1"
+    modifiers: str = ""
+    association: int | None = None
+
+    @property
+    def b2_act(self) -> str:
+        """The letters of record 4 or 3."""
+        return self.letters or self.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +154,28 @@ def _lines(records: bytes) -> tuple[ActLine, ...]:
         elif kind == b"3 ":
             values = b2.HospitalLine.decode(record)
             lines.append(values | {"date": values["start"], "specialty": ""})
-        elif kind == b"4M":
-            lines[-1]["act"] = b2.FeeCcam.decode(record)["code"]
+        elif kind in _DETAILS:
+            lines[-1] = _detail_of(_DETAILS[kind].decode(record)) | lines[-1]
     return tuple(_act_line(values) for values in lines)
 
 
+_DETAILS = {b"4M": b2.FeeCcam, b"4B": b2.FeeBiology, b"4F": b2.FeeProduct}
+
+
+def _detail_of(values: dict[str, Any]) -> dict[str, Any]:
+    """The code of a record beside an act; a 4B that groups several codes names none."""
+    if "code_1" in values:
+        return {} if values["code_2"] else {"detail": values["code_1"]}
+    kept: dict[str, Any] = {
+        name: values[name] for name in ("activity", "modifiers", "association") if name in values
+    }
+    return {"detail": values["code"], **kept}
+
+
 def _act_line(values: dict[str, Any]) -> ActLine:
+    association = values.get("association", "")
     return ActLine(
-        code=values["act"],
+        code=values.get("detail") or values["act"],
         date=values["date"],
         quantity=values["quantity"],
         coefficient=Decimal(values["coefficient"]) / 100,
@@ -163,4 +187,8 @@ def _act_line(values: dict[str, Any]) -> ActLine:
         charged_cents=values["charged"],
         exemption=values["exemption"],
         specialty=values["specialty"],
+        letters=values["act"] if values.get("detail") else "",
+        activity=values.get("activity") or "1",
+        modifiers=values.get("modifiers", ""),
+        association=int(association) if association.isdigit() else None,
     )

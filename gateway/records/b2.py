@@ -258,6 +258,22 @@ class FeeBiology(Record):
     )
 
 
+# INVENTED(b2-4f): 3F is public, for establishments; 4F has the LPP or CIP code of a fee line in its places.
+class FeeProduct(Record):
+    """4F: the device (LPP) or medicine (CIP) of the line before. `tariff`: of one; `tariff_total`: base."""
+
+    NAME = "4F"
+    EXAMPLES = EXAMPLES["4F"]
+    FIELDS = (
+        *_invoice("4", "F"),
+        text("code", 43, 13),
+        num("quantity", 70, 2),
+        num("tariff", 72, 7),
+        num("tariff_total", 79, 7),
+        num("charged", 100, 7),
+    )
+
+
 class InvoiceEnd(Record):
     """5: the totals of an invoice. `fees` is the base of reimbursement, as for the hospital total."""
 
@@ -299,5 +315,5 @@ class LotEnd(Record):
 
 RECORDS: tuple[type[Record], ...] = (
     FileStart, LotStart, InvoiceStart, InvoicePathway, InvoicePlace, InvoiceCivility, HospitalLine,
-    HospitalDevice, HospitalMedicine, FeeLine, FeeCcam, FeeBiology, InvoiceEnd, LotEnd, FileEnd,
+    HospitalDevice, HospitalMedicine, FeeLine, FeeCcam, FeeBiology, FeeProduct, InvoiceEnd, LotEnd, FileEnd,
 )  # fmt: skip
