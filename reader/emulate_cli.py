@@ -52,7 +52,6 @@ def _add_emulate(commands: Commands, open_card: OpenCard) -> None:
     parser.add_argument(
         "--reverse", action="store_true", help="with --vpcd: wait at HOST:PORT for vpcd to connect"
     )
-    parser.add_argument("--galss", metavar="HOST:PORT", help="the GALSS stand-in line waits there")
     parser.add_argument(
         "--rfc2217", metavar="HOST:PORT", help="byte-level cards behind RFC 2217; slot n is PORT + n"
     )
@@ -197,20 +196,6 @@ def _virtual(options: argparse.Namespace) -> tuple[Connect, int]:
     return connect, MAX_SLOTS
 
 
-def _galss(options: argparse.Namespace) -> tuple[Connect, int]:
-    from reader.galss import loopback_address  # noqa: PLC0415 - start-up time
-    from reader.reader import SLOT_NAMES  # noqa: PLC0415
-    from reader.transport.galss_plug import GalssPlug  # noqa: PLC0415
-
-    host, port = loopback_address(options.galss)
-
-    def connect(emulator: Emulator) -> list[str]:
-        emulator.plug = GalssPlug(host, port, SLOT_NAMES)
-        return [f"Next: vitale-reader list --reader galss:{options.galss}"]
-
-    return connect, len(SLOT_NAMES)
-
-
 def _byte_level(options: argparse.Namespace) -> tuple[Connect, int]:
     from reader.reader import SLOT_NAMES  # noqa: PLC0415 - start-up time
     from reader.serial.phoenix import WIRINGS  # noqa: PLC0415
@@ -232,9 +217,10 @@ def _byte_level(options: argparse.Namespace) -> tuple[Connect, int]:
 
 
 def _historic(options: argparse.Namespace) -> tuple[Connect, int]:
-    from reader.reader import SLOT_NAMES  # noqa: PLC0415 - start-up time
+    from reader.galss import loopback_address  # noqa: PLC0415 - start-up time
+    from reader.reader import SLOT_NAMES  # noqa: PLC0415
 
-    host, port = _address(options.galss, "--galss")
+    host, port = loopback_address(options.galss)
 
     def connect(emulator: Emulator) -> list[str]:
         from reader.transport.galss_plug import GalssPlug  # noqa: PLC0415 - start-up time

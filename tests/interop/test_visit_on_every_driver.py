@@ -6,11 +6,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from card.kernel.storage import FileStorage
+from card.personalise import open_card
 from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.secret import Secret
@@ -18,7 +21,9 @@ from reader.cli import open_emulated
 from reader.errors import CardRemoved
 from reader.galss import open_galss
 from reader.gempc import open_gempc
+from reader.phoenix import open_phoenix
 from reader.reader import Reader
+from reader.transport.rfc2217 import Rfc2217Server
 from tests.interop.bench_pcscd import Emulated, free_ports, wait_for
 
 PIN = Secret("1234")
@@ -106,6 +111,20 @@ def test_galss(images, in_process, tmp_path, record_property):
         said, milliseconds = timed(reader)
     assert said == in_process
     record_property("visit on galss", {"ms": round(milliseconds)})
+
+
+@pytest.mark.interop
+def test_phoenix(images, in_process, record_property):
+    """Driver phoenix over RFC 2217: one byte-level interface for each card."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(Rfc2217Server()) for _ in images]
+        for server, image in zip(servers, images, strict=True):
+            server.insert(open_card(FileStorage(image)))
+        reader = stack.enter_context(open_phoenix([server.url for server in servers]))
+        wait_for(lambda: all(slot.is_present for slot in reader.slots), lambda: "no card is seen")
+        said, milliseconds = timed(reader)
+    assert said == in_process
+    record_property("visit on phoenix", {"ms": round(milliseconds)})
 
 
 @pytest.mark.interop
