@@ -17,6 +17,7 @@ from reader.errors import ReaderError
 if TYPE_CHECKING:
     from threading import Event
 
+    from gateway.cards.cps import CpsSession
     from gateway.config import Config
     from gateway.desk import Desk
     from gateway.practice import Practice
@@ -61,10 +62,14 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--config", type=Path, default=Path(SETTINGS), metavar="FILE", help="settings")
         command.set_defaults(work=work)
     for command in (bill, serve):
-        command.add_argument(
+        ways = command.add_mutually_exclusive_group()
+        ways.add_argument(
             "--pin-stdin",
             action="store_true",
             help="read the PIN from standard input, never from an argument",
+        )
+        ways.add_argument(
+            "--pin-pad", action="store_true", help="the PIN is typed on the reader's own pad, unseen here"
         )
     return parser
 
@@ -104,7 +109,7 @@ def _bill(options: argparse.Namespace) -> int:
 
     act = CareAct.from_json(_read_act(options.act))
     with _at_work(options) as (_, practice, desk):
-        desk.unlock(_ask_pin(options))
+        _unlock(desk, options)
         try:
             with desk.vitale() as vitale:
                 billed = bill(practice, desk.cps, vitale, act)
@@ -121,9 +126,10 @@ def _serve(options: argparse.Namespace) -> int:
 
     stop = Event()
     with _at_work(options) as (config, practice, desk):
-        cps = desk.unlock(_ask_pin(options))
+        cps = _unlock(desk, options)
         practice.admit(cps.holder.national_id, cps.connection.slot_name)
         daemon = open_daemon(config, practice, desk, _say)
+        daemon.pin_pad = options.pin_pad
         _end_on_signals(stop)
         _say(f"reader: {config.reader.driver}, CPS unlocked; care acts are taken from {config.inbox}")
         for line in practice.store.status().splitlines():
@@ -194,6 +200,14 @@ def _at_work(options: argparse.Namespace) -> Iterator[tuple[Config, Practice, De
     practice = open_practice(config, SystemClock(), system_rng)
     with closing(practice.store):
         yield config, practice, desk
+
+
+def _unlock(desk: Desk, options: argparse.Namespace) -> CpsSession:
+    """The CPS, its PIN given here or typed on the reader's own pad."""
+    if not options.pin_pad:
+        return desk.unlock(_ask_pin(options))
+    print("vitale-gateway: type the PIN of the CPS on the pad of its reader.", file=sys.stderr, flush=True)
+    return desk.unlock()
 
 
 def _ask_pin(options: argparse.Namespace) -> Secret:

@@ -144,6 +144,10 @@ def _practice(section: _Section) -> PracticeConfig:
 def _reader(section: _Section) -> ReaderConfig:
     with section:
         driver, slots = section.text("driver"), section.texts("slots")
+        if driver == "pcsc" and (len(slots) not in (1, 2) or not all(slot.strip() for slot in slots)):
+            raise section.wrong(
+                "slots", "must be part of the name of one reader, or of two: the Vitale's, then the CPS's"
+            )
     if driver == "emulated":
         slots = tuple(_image(section.folder, slot) for slot in slots)
     return ReaderConfig(driver, slots)
@@ -291,6 +295,8 @@ key = "keys/cabinet.key.pem"          # and opened with this key
 [reader]
 driver = "emulated"
 slots = ["cards/vitale.card", "cards/cps.card"]   # the Vitale slot, then the CPS slot
+# driver = "pcsc"                     # real readers: part of the name of one reader for both cards,
+# slots = ["Gemalto"]                 # or of two (vitale-reader list shows the names)
 
 [receiver]
 host = "127.0.0.1"                    # the mail relay

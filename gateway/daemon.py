@@ -46,7 +46,8 @@ class Daemon:
     """One practice, one desk. `run(stop)` works until told to stop; `turn()` does once all that is due.
 
     `refresh` reads lists again that have changed; `lot_after`:
-    how long the oldest kept FSE waits for company before its lot is closed.
+    how long the oldest kept FSE waits for company before its lot is closed. `pin_pad`: a CPS that was put
+    back is asked for its PIN on the reader's own pad, once each time it is put in.
     """
 
     practice: Practice
@@ -59,10 +60,12 @@ class Daemon:
     lot_after: timedelta = timedelta(minutes=30)
     retention_days: int = 90
     pause: float = 0.5
+    pin_pad: bool = False
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _lots_at: float = -DAY_SECONDS
     _forgot_at: float = -DAY_SECONDS
     _complaints: dict[str, float] = field(default_factory=dict, repr=False)
+    _asked_at: int = -1
     _unanswered: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def run(self, stop: threading.Event) -> None:
@@ -103,6 +106,7 @@ class Daemon:
 
     def _desk_turn(self) -> None:
         self._guarded(self._refresh)
+        self._guarded(self._unlock_again)
         for name in list(self._unanswered):
             self._guarded(partial(self._hand_out, name))
         for name in self.inbox.waiting():
@@ -122,10 +126,30 @@ class Daemon:
     def _refresh(self) -> None:
         self.practice = self.refresh(self.practice)
 
+    def _unlock_again(self) -> None:
+        """A CPS that was put back before a PIN pad: its PIN is asked there, and a refusal is said."""
+        movements = self.desk.cps_movements
+        if not self.pin_pad or self._asked_at == movements or not self.desk.has_cps:
+            return
+        if not self.desk.is_unlocked:
+            self.say("type the PIN of the CPS on the pad of its reader")
+            self._asked_at = movements
+            cps = self.desk.unlock()
+            try:
+                self.practice.admit(cps.holder.national_id, cps.connection.slot_name)
+            except GatewayError:
+                self.desk.lock()
+                raise
+            self.say("CPS unlocked")
+        self._asked_at = movements
+
     def _answer(self, name: str) -> None:
         """Bill one act of the inbox and write its answer."""
+        if (trouble := self.desk.trouble) is not None:
+            self._complain(f"care acts wait: {trouble}")
+            return
         if not self.desk.is_unlocked:
-            self._complain("care acts wait: the CPS is not in its slot or its PIN was not given")
+            self._complain(f"care acts wait: {self._locked()}")
             return
         if not self.desk.has_vitale:
             self._complain("care acts wait: the Vitale slot is empty, insert the patient's card")
@@ -137,6 +161,12 @@ class Daemon:
             f"care act {name}: " + (f"FSE {answer['number']}" if answer["accepted"] else answer["reason"])
         )
         self._hand_out(name)
+
+    def _locked(self) -> str:
+        if not self.desk.has_cps:
+            return "the CPS slot is empty, insert the CPS"
+        again = "take the CPS out and put it back" if self.pin_pad else "start vitale-gateway serve again"
+        return f"the CPS asks for its PIN again, {again}"
 
     def _hand_out(self, name: str) -> None:
         """Write the answer; an inbox that does not take it now is asked again at the next turn."""

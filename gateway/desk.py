@@ -1,19 +1,20 @@
 """A place of work: one reader with a Vitale slot and a CPS slot, and the sessions with the two cards.
 
-The CPS is unlocked once and stays so until it leaves its slot; a Vitale session lives for one patient.
+The CPS is unlocked once and stays so until it leaves its slot; a Vitale session lives for one patient, and
+keeps both cards from every other program meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Protocol
 
 from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.errors import CardRefusal
 from gateway.secret import Secret
-from reader.errors import ReaderError
+from reader.errors import NoCard, ReaderError, SlotBusy
 from reader.slot import Slot
 
 
@@ -34,14 +35,17 @@ class Desk:
 
     @property
     def is_unlocked(self) -> bool:
-        """True while the CPS that was unlocked is still in its slot."""
+        """True while the CPS that was unlocked is still in its slot, and nobody has reset it."""
         if self._cps is None:
             return False
         try:
-            self._cps.connection.check()
+            with self._cps.exclusive():
+                self._cps.connection.check()
+        except SlotBusy:
+            return True  # another program has it for a moment
         except ReaderError:
             self._cps = None
-        return self._cps is not None
+        return self._cps is not None and self._cps.pin_verified
 
     @property
     def has_vitale(self) -> bool:
@@ -53,12 +57,31 @@ class Desk:
         """True while a card is in the CPS slot."""
         return self._cps_slot.is_present
 
-    def unlock(self, pin: Secret) -> CpsSession:
-        """Open the CPS and present the PIN; CardRefusal or ReaderError says what is wrong."""
+    @property
+    def trouble(self) -> ReaderError | None:
+        """What keeps a slot from having any card: its reader or the service behind it is not there."""
+        for slot in (self._cps_slot, self._vitale_slot):
+            if not slot.is_present and not isinstance(why := slot.emptiness(), NoCard):
+                return why
+        return None
+
+    @property
+    def cps_movements(self) -> int:
+        """How many times a CPS was put in or taken out."""
+        return self._cps_slot.event_counter
+
+    def unlock(self, pin: Secret | None = None) -> CpsSession:
+        """Open the CPS and present the PIN, or have it typed on the reader's own pad when none is given.
+
+        CardRefusal or ReaderError says what is wrong.
+        """
         self.lock()
         session = CpsSession.open(self._cps_slot.connect())
         try:
-            session.verify_pin(pin)
+            if pin is None:
+                session.verify_pin_on_pad()
+            else:
+                session.verify_pin(pin)
         except (CardRefusal, ReaderError):
             session.close()
             raise
@@ -83,10 +106,12 @@ class Desk:
 
     @contextmanager
     def vitale(self) -> Iterator[VitaleSession]:
-        """A session with the Vitale in its slot, ended on the way out."""
-        session = VitaleSession.open(self._vitale_slot.connect())
-        try:
-            yield session
-        finally:
-            with suppress(ReaderError):
-                session.close()
+        """A session with the Vitale in its slot, ended on the way out; both cards are kept until then."""
+        cps = self._cps.exclusive() if self._cps is not None else nullcontext()
+        with cps, self._vitale_slot.owner:
+            session = VitaleSession.open(self._vitale_slot.connect())
+            try:
+                yield session
+            finally:
+                with suppress(ReaderError):
+                    session.close()

@@ -80,10 +80,11 @@ def make_lots(practice: Practice, cps: CpsSession) -> list[SealedLot]:
 
 
 def _read_cards(practice: Practice, cps: CpsSession, vitale: VitaleSession, act: CareAct) -> Parties:
-    """Step 2: the CPS is valid and not revoked, the Vitale is not opposed, both give what the act needs."""
+    """Step 2: both cards are valid, the CPS not revoked, the Vitale not opposed; they give what is needed."""
     now = practice.clock.now()
     practice.admit(cps.holder.national_id, cps.connection.slot_name)
     practice.trust.validate(cps.certificate, now, Purpose.CPS_SIGNATURE)
+    vitale.check_validity(legal_day(now))
     practice.opposition.check(vitale.serial, now)
     if not vitale.is_authenticated:
         vitale.authenticate(cps)

@@ -58,6 +58,14 @@ class Connection:
         return self._slot.name
 
     @property
+    def tenure(self) -> int:
+        """Another number inside another `exclusive()` of a card that other programs share, for ever 0 else.
+
+        Others may have selected something in between; what they reset ends the connection by itself.
+        """
+        return self._slot.owner.tenure
+
+    @property
     def has_pad(self) -> bool:
         """True when the reader can ask for the PIN itself (`verify_on_pad`)."""
         return self._slot.has_pad

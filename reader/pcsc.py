@@ -8,7 +8,6 @@ are empty meanwhile and say why.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 
 from reader.errors import NoCard, ReaderError
@@ -30,7 +29,7 @@ RETRY_SECONDS = 1.0
 
 ASK_SECONDS = 2.0
 FIRST_LOOK_SECONDS = 5.0
-STOP_SECONDS = 5.0
+CANCELS, CANCEL_SECONDS = 250, 0.02
 BREATH = 0.01
 """Seconds between two looks, however often the service says that something changed."""
 
@@ -127,9 +126,8 @@ class _Filler:
 
     def expire(self) -> None:
         """End waits for other programs that last too long."""
-        now = time.monotonic()
         for card, _, _ in self._cards.values():
-            card.expire(now)
+            card.expire()
 
     def _settle(self, slot: Slot, verdict: Verdict, service: int) -> None:
         found = self._cards.get(slot.name)
@@ -165,12 +163,13 @@ class _Watch:
     def close(self) -> None:
         """End the thread. A cancel is lost when the wait begins just after it, so it is asked again."""
         self._stop.set()
-        end = time.monotonic() + STOP_SECONDS
-        while self._thread.is_alive() and time.monotonic() < end:
+        for _ in range(CANCELS):
+            if not self._thread.is_alive():
+                return
             service = self._service
             if service is not None:
                 service.cancel()
-            self._thread.join(0.02)
+            self._thread.join(CANCEL_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.is_set():

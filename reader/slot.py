@@ -98,15 +98,16 @@ class Exclusive:
     """The right to use a slot, for one thread at a time (re-entrant).
 
     The outermost level also takes the card from other programs: `begin` gives what ends that, or None.
+    `tenure` counts how often that was done: others may have used the card in between.
     """
 
-    __slots__ = ("_begin", "_depth", "_held", "_lock", "_slot", "wait")
+    __slots__ = ("_begin", "_depth", "_held", "_lock", "_slot", "tenure", "wait")
 
     def __init__(
         self, slot: str, wait: float = OWNER_WAIT, begin: Callable[[], SharedCard | None] = lambda: None
     ) -> None:
         self._lock, self._slot, self.wait, self._begin = threading.RLock(), slot, wait, begin
-        self._depth = 0
+        self._depth = self.tenure = 0
         self._held: SharedCard | None = None
 
     def __enter__(self) -> None:
@@ -115,6 +116,7 @@ class Exclusive:
         if not self._depth:
             try:
                 self._held = self._begin()
+                self.tenure += self._held is not None
             except BaseException:
                 self._lock.release()
                 raise

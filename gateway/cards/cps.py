@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from card.iso7816 import tlv
@@ -21,6 +22,7 @@ from gateway.errors import CardRefusal
 from gateway.secret import Secret
 from reader.connection import Connection
 from reader.errors import CardProtocolError
+from reader.pinpad import SW_CANCELLED, SW_LENGTH, SW_TIMED_OUT, PinEntry
 
 PIN_DIGITS = 4
 PIN_STORED = 8
@@ -32,6 +34,13 @@ DIGEST_INFO_SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
 _SIGN = mse_set(0xB6, 0x42, layout.KEY_SIGNATURE)
 _AUTHENTICATE = mse_set(0xA4, 0x02, layout.KEY_AUTHENTICATION)
 
+
+_PAD_REFUSALS = {
+    int.from_bytes(SW_TIMED_OUT): ("pin-timeout", "No PIN was typed in time on the pad of"),
+    int.from_bytes(SW_CANCELLED): ("pin-cancelled", "The PIN entry was cancelled on the pad of"),
+    int.from_bytes(SW_LENGTH): ("pin-format", "Too few or too many digits were typed on the pad of"),
+}
+"""What the reader itself answers (PC/SC part 10, 2.5.4); the card has seen nothing and counts no try."""
 
 _SAME_NAME = (
     "logical_number",
@@ -168,10 +177,21 @@ class CpsSession(CardSession):
         raises PinRefusal wrong-pin, a blocked card PinRefusal pin-blocked.
         """
         command = CommandAPDU(0, 0x20, 0x00, 0x01, self._pin_block(pin))
+        self._verify(lambda: self.connection.transmit(command))
+
+    def verify_pin_on_pad(self) -> None:
+        """Let the reader ask for the code porteur on its own pad, then read the situations.
+
+        Raises NoPinPad when it has none, CardRefusal pin-timeout, pin-cancelled or pin-format when nothing
+        was given to the card, and what `verify_pin` raises when the card refused what was typed.
+        """
+        self._verify(lambda: self.connection.verify_on_pad(PinEntry.for_cps()))
+
+    def _verify(self, present: Callable[[], ResponseAPDU]) -> None:
         with self.connection.exclusive():
             self._ready()
             self._verified = False
-            answer = self.connection.transmit(command)
+            answer = present()
             if answer.sw != 0x9000:
                 raise self._pin_refused(answer)
             self._verified = True
@@ -188,7 +208,7 @@ class CpsSession(CardSession):
             self._ready()
             answer = self._environment.perform(_SIGN, operation)
         if answer.sw != 0x9000:
-            raise unexpected(self.connection, "to sign", answer)
+            raise self._key_refused("to sign", answer)
         return checked_signature(self.connection, answer)
 
     def authenticate(self, data: bytes) -> bytes:
@@ -202,7 +222,7 @@ class CpsSession(CardSession):
             operation = CommandAPDU(0, 0x88, 0x00, 0x00, info, SIGNATURE_LENGTH)
             answer = self._environment.perform(_AUTHENTICATE, operation)
         if answer.sw != 0x9000:
-            raise unexpected(self.connection, "to authenticate", answer)
+            raise self._key_refused("to authenticate", answer)
         return checked_signature(self.connection, answer)
 
     def close(self) -> None:
@@ -210,8 +230,20 @@ class CpsSession(CardSession):
         self._verified = False
         super().close()
 
+    def _after_others(self) -> None:
+        """Back to the application of the keys; the PIN is the card's own and stays verified meanwhile."""
+        super()._after_others()
+        select_application(self.connection, layout.AID_CONTACT)
+
+    def _key_refused(self, what: str, answer: ResponseAPDU) -> CardRefusal | CardProtocolError:
+        """A card that wants its PIN again says so: another program may have taken it away."""
+        if answer.sw == 0x6982:
+            self._verified = False
+        return unexpected(self.connection, what, answer)
+
     def _read_free_files(self) -> None:
         connection = self.connection
+        self._tenure = connection.tenure
         require_card(connection, "CPS")
         self.serial = decoded(connection, layout.SerialNumber.decode, read_file(connection, layout.FID_SN))
         if not select_application(connection, layout.AID_CONTACT):
@@ -245,6 +277,9 @@ class CpsSession(CardSession):
 
     def _pin_refused(self, answer: ResponseAPDU) -> CardRefusal | CardProtocolError:
         where = f"the CPS in the {self.connection.slot_name} slot"
+        if answer.sw in _PAD_REFUSALS:
+            code, what = _PAD_REFUSALS[answer.sw]
+            return CardRefusal(f"{what} the reader of {where}: ask for the PIN again.", code=code)
         tries = 0 if answer.sw == 0x6983 else answer.sw.remaining_tries
         if tries is None:
             return unexpected(self.connection, "the PIN", answer)

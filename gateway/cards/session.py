@@ -22,6 +22,7 @@ class CardSession:
         self.connection = connection
         self._environment = SecurityEnvironment(connection)
         self._resets = connection.resets
+        self._tenure = connection.tenure
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.connection.slot_name!r})"
@@ -50,3 +51,10 @@ class CardSession:
         self.connection.check()
         if self.connection.resets != self._resets:
             raise SlotTaken(self.connection.slot_name)
+        if self.connection.tenure != self._tenure:
+            self._tenure = self.connection.tenure
+            self._after_others()
+
+    def _after_others(self) -> None:
+        """Another program may have used the card since the last exclusive block: trust nothing selected."""
+        self._environment.forget()

@@ -53,6 +53,7 @@ class VitaleSession(CardSession):
 
     def _read_free_files(self) -> None:
         connection = self.connection
+        self._tenure = connection.tenure
         require_card(connection, "Vitale")
         self.serial = decoded(connection, layout.Pan.decode, read_file(connection, layout.FID_PAN))
         self.holders = decoded(connection, layout.Identity.decode, read_file(connection, layout.FID_IDENTITY))
@@ -63,6 +64,15 @@ class VitaleSession(CardSession):
         self.certificate, self.validity_end = content, certificate.expiry
         if not select_application(connection, layout.AID_VITALE):
             raise CardProtocolError(connection.slot_name, "it has no VITALE application")
+
+    def check_validity(self, today: date) -> None:
+        """Raise CardRefusal (vitale-expired) when the card's last day is before `today`."""
+        if self.validity_end < today:
+            raise CardRefusal(
+                f"The Vitale in the {self.connection.slot_name} slot has expired: bill without the card, and "
+                "have the patient ask the caisse for a new one.",
+                code="vitale-expired",
+            )
 
     @property
     def is_authenticated(self) -> bool:

@@ -39,6 +39,7 @@ from reader.pcsc_features import (
 )
 from reader.pcsc_slots import ReaderState
 from reader.slot import OWNER_WAIT
+from reader.stream import Clock
 
 if TYPE_CHECKING:
     from reader.pinpad import PinEntry
@@ -206,9 +207,14 @@ class PcscCard:
     """
 
     def __init__(
-        self, reader: str, slot: str, pads: dict[str, PinPad] | None = None, wait: float = OWNER_WAIT
+        self,
+        reader: str,
+        slot: str,
+        pads: dict[str, PinPad] | None = None,
+        wait: float = OWNER_WAIT,
+        clock: Clock = time.monotonic,
     ) -> None:
-        self.reader, self.slot, self.wait = reader, slot, wait
+        self.reader, self.slot, self.wait, self._clock = reader, slot, wait, clock
         self._pads = {} if pads is None else pads
         self._service: Service | None = None
         self._handle: Handle | None = None
@@ -302,10 +308,10 @@ class PcscCard:
         if self._waiting_since is not None:
             self._let_go()
 
-    def expire(self, now: float) -> None:
+    def expire(self) -> None:
         """Called every few seconds: end a wait for another program that lasts longer than allowed."""
         since = self._waiting_since
-        if since is not None and now - since > self.wait:
+        if since is not None and self._clock() - since > self.wait:
             self._let_go()
 
     def _connect(self) -> None:
@@ -331,16 +337,16 @@ class PcscCard:
 
     def _take(self, patience: float) -> None:
         """Begin the transaction within `patience` seconds, or raise SlotBusy."""
-        handle, start = self._connected(), time.monotonic()
+        handle, start = self._connected(), self._clock()
         while handle.is_kept():
-            if time.monotonic() - start > patience:
+            if self._clock() - start > patience:
                 raise SlotBusy(self.slot, patience)
             time.sleep(LOOK_AGAIN)
-        self._waiting_since = time.monotonic()
+        self._waiting_since = self._clock()
         try:
             handle.begin()
         except PcscError:
-            if time.monotonic() - start > self.wait and not self._forsaken:
+            if self._clock() - start > self.wait and not self._forsaken:
                 raise SlotBusy(self.slot, self.wait) from None
             raise
         finally:

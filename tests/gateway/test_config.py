@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import example_config, load_config, parse_config
+from gateway.config import ReaderConfig, example_config, load_config, parse_config
 from gateway.errors import InputError
 
 HERE = Path("/practice")
@@ -50,8 +50,26 @@ def test_slots_of_the_emulated_reader() -> None:
     slots = 'slots = ["CPS=cps.card", ""]'
     text = example_config().replace('slots = ["cards/vitale.card", "cards/cps.card"]', slots)
     assert parse_config(text, HERE).reader.slots == ("CPS=/practice/cps.card", "")
-    pcsc = parse_config(text.replace('"emulated"', '"pcsc"'), HERE).reader
-    assert pcsc.slots == ("CPS=cps.card", "")
+    galss = parse_config(text.replace('"emulated"', '"galss"'), HERE).reader
+    assert galss.slots == ("CPS=cps.card", "")
+
+
+@pytest.mark.parametrize("slots", [("Gemalto",), ("Twin.* 00 00", "Twin.* 00 01")])
+def test_pcsc_readers_are_named(slots: tuple[str, ...]) -> None:
+    """One name for both cards or one for each, taken as it is written."""
+    text = example_config().replace('driver = "emulated"', 'driver = "pcsc"')
+    written = "slots = [" + ", ".join(f'"{slot}"' for slot in slots) + "]"
+    text = text.replace('slots = ["cards/vitale.card", "cards/cps.card"]', written)
+    assert parse_config(text, HERE).reader == ReaderConfig("pcsc", slots)
+
+
+@pytest.mark.parametrize("slots", ["[]", '[""]', '["Twin", " "]', '["a", "b", "c"]'])
+def test_pcsc_readers_without_a_name(slots: str) -> None:
+    """No name, an empty one or too many are refused with the line."""
+    text = example_config().replace('driver = "emulated"', 'driver = "pcsc"')
+    text = text.replace('slots = ["cards/vitale.card", "cards/cps.card"]', f"slots = {slots}")
+    with pytest.raises(InputError, match=r"line \d+, slots of \[reader\] must be part of the name"):
+        parse_config(text, HERE)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +91,7 @@ def test_slots_of_the_emulated_reader() -> None:
         ('driver = "emulated"', 'driver = " "', "driver of .reader. is empty"),
         ("slots = [", "slots = [1, ", "slots of .reader. must be a list of texts"),
         ("# practitioners = [", 'practitioners = ["12", ', "practitioners of .practice. must be"),
-        ("port = 2525", "port = = 2525", "not TOML: .*line 18"),
+        ("port = 2525", "port = = 2525", "not TOML: .*line 20"),
         ("[lots]\nafter_minutes = 30", "lots = 3", "lots"),
     ],
 )  # fmt: skip

@@ -171,7 +171,7 @@ BAD_SETTINGS = {
     "is not the key of": ("authority/practices/demo.key.pem", "authority/root.key.pem"),
     "cannot be read": ("authority/practices/demo.key.pem", "cards"),
     "root.cert.pem: the file is not an opposition list": ('"opposition.txt"', '"authority/root.cert.pem"'),
-    "reader driver 'pcsc' is not known": ('"emulated"', '"pcsc"'),
+    "reader driver 'usb' is not known": ('"emulated"', '"usb"'),
 }
 
 
