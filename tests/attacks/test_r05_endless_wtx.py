@@ -65,7 +65,7 @@ def test_r05_wtx_and_then_nothing():
 
 def test_r05_twin_a_slow_card_is_waited_for():
     """Twin: half a minute of NULLs, or ten extensions, and then the answer."""
-    held, line = listening(b"\x3b\0", b"\x60" * 100 + b"\xb0DATA\x90\0")
+    held, _line = listening(b"\x3b\0", b"\x60" * 100 + b"\xb0DATA\x90\0")
     held.power_on()
     assert held.transmit(READ) == b"DATA\x90\0"
     asked = [CODEC.encode(S_WTX, b"\x02")] * 10

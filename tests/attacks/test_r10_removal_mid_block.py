@@ -1,7 +1,7 @@
 """R10: the card is pulled out in the middle of a byte exchange, at every byte of it.
 
-ISO/IEC 7816-3:2006, 6.4 (deactivation). The host gets one error that names the slot, in time; the card that is
-put in next is a new card and owes nothing to the old exchange; the other slot goes on (twin).
+ISO/IEC 7816-3:2006, 6.4 (deactivation). The host gets one error that names the slot, in time; the card that
+is put in next is a new card and owes nothing to the old exchange; the other slot goes on (twin).
 """
 
 import pytest
