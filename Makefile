@@ -4,13 +4,24 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo run test check bench judges clean
+.PHONY: demo run reader test check bench judges clean
 
 demo: $(VENV)/.bench
 	@$(BIN)/python -m tools.demo $(DEMO_ARGS)
 
 run: $(VENV)/.bench
 	@$(BIN)/python -m tools.run $(RUN_ARGS)
+
+# A reader with a Vitale and a CPS in it, for pcscd (see README); its files are in var/reader.
+READER := var/reader
+
+reader: $(VENV)/.bench $(READER)/vitale.card $(READER)/cps.card
+	@$(BIN)/vitale-reader emulate --slot $(READER)/vitale.card --slot $(READER)/cps.card \
+	  --serial gemcoresimpro2 --link $(READER)/tty --pcscd-conf $(READER)/pcscd $(READER_ARGS)
+
+$(READER)/%.card: | $(VENV)/.bench
+	@mkdir -p $(READER)
+	@$(BIN)/vitale-card new $* -o $@ --authority $(READER)/authority
 
 test: judges $(VENV)/.test $(VENV)/.pcsc
 	@$(BIN)/python -m pytest -n 2 $(TEST_ARGS)
