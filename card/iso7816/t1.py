@@ -84,8 +84,17 @@ class T1Station:
 
     @property
     def is_partial(self) -> bool:
-        """A block has begun to arrive."""
+        """A block has begun to arrive. Nothing is sent before it is whole or `forget_partial` was called."""
         return self._codec.is_partial
+
+    def forget_partial(self) -> None:
+        """The line fell silent inside a block that came after one that was answered: its rest is lost.
+
+        Without this, what comes after our own block would be taken for the rest, and a check of one byte may
+        not tell.
+        """
+        if self._listens():
+            self._codec.drop()
 
     # ---- what the ends decide
 

@@ -38,8 +38,8 @@ class Block:
 
     @property
     def is_i(self) -> bool:
-        """True for an information block."""
-        return not self.pcb & 0x80
+        """True for an information block: bits 5 to 1 are 0 (11.3.2.2), which a lost byte may not keep."""
+        return not self.pcb & 0x9F
 
     @property
     def is_r(self) -> bool:

@@ -300,13 +300,23 @@ class _T1:
                 self._card.say(sent)
             if host.failure:
                 raise OSError(host.failure)
-            wait = self._character if host.is_partial else self._block * host.extension + LATENCY
-            try:
-                sent = host.feed(self._card.hear(wait, deadline))
-            except TimeoutError:
-                deadline.remaining()
-                sent = host.timeout()
+            sent = self._heard(self._block * host.extension + LATENCY, deadline)
         return host.answer
+
+    def _heard(self, wait: float, deadline: Deadline) -> bytes:
+        """What the host says to what the card says; never in the middle of a block (half duplex)."""
+        host, sent = self._host, b""
+        try:
+            sent = host.feed(self._card.hear(wait, deadline))
+            while host.is_partial:
+                sent += host.feed(self._card.hear(self._character, deadline))
+        except TimeoutError:
+            deadline.remaining()
+            if sent:
+                host.forget_partial()
+            else:
+                sent = host.timeout()
+        return sent
 
 
 def _parsed(atr: bytes) -> Atr:

@@ -102,6 +102,8 @@ def run_t1(
             received += card.answer(execute(card.command))
         received = to_host(received)
         sent = host.feed(received)
+        if sent:
+            host.forget_partial()
         if not sent and host.answer is None and not host.failure:
             sent = host.timeout()
     else:

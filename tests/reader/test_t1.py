@@ -302,15 +302,18 @@ def test_addresses_are_mirrored():
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 30), st.booleans())
 def test_a_lossy_line(seed, one_in, use_crc):
-    """Flipped bits, lost bytes, both ways: a command runs at most once, an answer is right or missing."""
+    """Flipped bits, lost bytes and blocks: a command runs at most once, an answer is right or missing."""
     rng = random.Random(seed)
 
     def spoil(data: bytes) -> bytes:
         if not data or rng.randrange(one_in):
             return data
         at = rng.randrange(len(data))
-        if rng.randrange(2):
-            return data[:at] + data[at + 1 :]
+        kind = rng.randrange(4)
+        if kind < 2:
+            return data[:at] + data[at + 1 :] if kind else data[: at // 2]
+        if kind == 2:
+            return b""
         return data[:at] + bytes((data[at] ^ 1 << rng.randrange(8),)) + data[at + 1 :]
 
     carried_out = []
@@ -327,6 +330,30 @@ def test_a_lossy_line(seed, one_in, use_crc):
         assert carried_out.count(command) <= 1
         assert host.answer is None or carried_out.count(command) == 1
     assert len(carried_out) <= 4
+
+
+def test_a_lost_byte_does_not_make_another_block():
+    """00 00 01 00 01 without its first byte has a right LRC, but bits no I-block has: asked for again."""
+    host = T1Host()
+    spoken(host, b"\0\xa4\0\0")
+    assert host.feed(block(0, b"\0")[1:]) == block(r_pcb(0, 2))
+    host.feed(block(0, b"\x90\0"))
+    assert host.answer == b"\x90\0"
+
+
+def test_the_rest_of_a_block_never_comes_from_later():
+    """Half a block, silence, our block, its answer: two halves with a right LRC together are no block."""
+    host = T1Host()
+    spoken(host, b"\0\xa4\0\0")
+    assert host.feed(block(0x82)[:4] + b"\0\x40")
+    assert host.is_partial
+    host.forget_partial()
+    host.feed(block(0, b"\x90\0"))
+    assert host.answer == b"\x90\0"
+    card = T1Card()
+    card.feed(b"\0\x40")
+    assert card.silence() == block(r_pcb(0, 2))
+    assert not card.is_partial
 
 
 any_block = st.builds(
