@@ -35,11 +35,11 @@ class Terminal:
         """Show `text`; call `typed` with the next line. What was typed before is dropped."""
         if self._fd < 0:
             return
-        print(text, end=" ", flush=True)
         if self._typed is None:
             self._hide()
             self._loop.watch(self._fd, self._hear)
         self._typed = typed
+        print(text, end=" ", flush=True)
 
     def forget(self) -> None:
         """Wait no more; what is typed is shown again."""
