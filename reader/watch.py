@@ -5,10 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from reader.errors import ReaderError
 from reader.slot import Card, Slot
 
 LOOK_EVERY = 0.25
 """Seconds between two looks: a person does not notice, a line at 115,200 bauds neither."""
+
+
+class ReaderSilent(ReaderError):
+    """The reader was there and does not answer any more; its slots are empty until it does."""
+
+    code = "reader-silent"
+
+    def __init__(self, slot: str) -> None:
+        super().__init__(
+            f"The reader of the {slot} slot does not answer: check its cable and power and try again.",
+            slot=slot,
+        )
 
 
 class Place:
@@ -28,8 +41,10 @@ class Place:
         try:
             found = self._find()
         except OSError:
+            self.slot.why_empty = ReaderSilent(self.slot.name)
             self._change(None)
             raise
+        self.slot.why_empty = None
         self._change(found)
 
     def _change(self, found: Card | None) -> None:

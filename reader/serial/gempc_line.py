@@ -80,7 +80,7 @@ class GemPcLine:
             stream = self._ready()
             try:
                 return self._exchange(stream, slot, kind, parameters, data, seconds)
-            except OSError:
+            except BaseException:  # Ctrl-C too: the line is in the middle of something
                 self._hang_up()
                 raise
         except ReaderError as refusal:  # the port cannot be opened again

@@ -119,7 +119,7 @@ class GalssLink:
             raise TimeoutError("the reader is busy with another slot")
         try:
             reply = self._round_trip(bytes((EXECUTION[order],)) + question, Deadline(patience, self._clock))
-        except OSError:
+        except BaseException:  # Ctrl-C too: an answer nobody waited for must not be taken for the next one
             self._hang_up()
             raise
         finally:

@@ -12,6 +12,9 @@ from typing import Any
 
 from reader.errors import ReaderError
 
+SLICE = 0.05
+"""Seconds pyserial waits at a time: to change its time-out sets the port up again, which adapters feel."""
+
 
 class SerialPort:
     """8 data bits, raw. Raises ReaderError, one sentence, when the port cannot be opened."""
@@ -43,12 +46,12 @@ class SerialPort:
             self._serial.close()
 
     def _read(self, seconds: float) -> bytes:
-        if self._serial.timeout != seconds:
-            self._serial.timeout = seconds
-        data: bytes = self._serial.read(1)
-        if data and (waiting := self._serial.in_waiting):
-            data += self._serial.read(waiting)
-        return data
+        for _ in range(max(1, round(seconds / SLICE))):
+            data: bytes = self._serial.read(1)
+            if data:
+                waiting = self._serial.in_waiting
+                return data + self._serial.read(waiting) if waiting else data
+        return b""
 
     @staticmethod
     def _guard(work: Any, *arguments: Any) -> Any:
@@ -68,7 +71,7 @@ def _opened(port: str, speed: int, stop_bits: int) -> Any:
         ) from None
     try:
         opened = serial.serial_for_url(
-            port, speed, stopbits=stop_bits, timeout=0, write_timeout=2, exclusive=True, do_not_open=True
+            port, speed, stopbits=stop_bits, timeout=SLICE, write_timeout=2, exclusive=True, do_not_open=True
         )
         opened.rts = False  # a reader that sees RTS sends its plug-and-play text
         opened.open()

@@ -299,6 +299,22 @@ def test_an_honest_slow_line_is_heard():
     assert stream.sent == b"\0\x0a\x20" + bytes(9)
 
 
+def test_an_interrupted_exchange_leaves_nothing_behind():
+    """Ctrl-C while an answer is awaited: the connection is dropped, so that the answer is nobody's."""
+    stream = Played([(0.0, framed(b"\0\0\0\1\1"))])
+    link = GalssLink(lambda: stream, stream.clock)
+    honest = stream.receive
+
+    def interrupted(_seconds: float) -> bytes:
+        stream.receive = honest
+        raise KeyboardInterrupt
+
+    stream.receive = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        link.exchange(Order.PRESENCE, b"\0\0\x16")
+    assert stream.closed
+
+
 def test_galss_errors_are_no_answers():
     """An error of GALSS itself (exclusivity) is an OSError; the connection stays for the next question."""
     stream = Played([(0.0, framed(b"\0\4")), (0.0, framed(b"\0\0\0\1\1"))])

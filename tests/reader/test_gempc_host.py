@@ -23,6 +23,7 @@ from reader.serial.gempc import NAK_FRAME, VARIANTS, framed
 from reader.serial.gempc_host import MAX_NOISE, MAX_REPEATS, MAX_REQUESTS, GemPcHost, Moved, Reply, opening
 from reader.serial.gempc_line import GemPcLine
 from reader.transport import serial_port
+from reader.watch import ReaderSilent
 from tests.reader.byte_cards import T1_IFSC_254, EchoCard, pattern
 from tests.reader.host_bench import HostileStream, emulated, reader_on, settled
 
@@ -285,6 +286,8 @@ def test_an_unplugged_reader_comes_back():
         assert settled(lambda: not reader.slot("Vitale").is_present)
         with pytest.raises(CardRemoved):
             connection.transmit(READ)
+        with pytest.raises(ReaderSilent, match="reader of the Vitale slot does not answer: check its cable"):
+            reader.slot("Vitale").connect()
         stream.send = honest
         assert settled(lambda: reader.slot("Vitale").is_present)
         assert reader.slot("Vitale").connect().transmit(READ).sw == 0x9000
