@@ -104,6 +104,13 @@ class Emulator:
         return self.answer()
 
 
+def wait_for(what) -> None:
+    end = time.monotonic() + SECONDS
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="module")
 def contents():
     return {"cps": image("cps-gp-sector1"), "vitale": image("vitale-family")}
@@ -217,14 +224,14 @@ def test_digits_on_the_terminal(cards, tmp_path):
                 reader.write(command)
                 reader.answer()
                 reader.answer()
-            for typed, check in ((b"12x4\n1234\n", b"\x90\x00"), (b"\n", b"")):
+            for lines, check in (((b"12x4\n", b"1234\n"), b"\x90\x00"), ((b"\n",), b"")):
+                prompts = reader.said().count("nothing is shown")
                 reader.write(VERIFY)
                 reader.answer()
-                while "nothing is shown" not in reader.said().rpartition("the host asks")[2]:
-                    time.sleep(0.02)
-                for line in typed.splitlines(keepends=True):
+                for line in lines:
+                    wait_for(lambda seen=prompts: reader.said().count("nothing is shown") > seen)
+                    prompts += 1
                     os.write(master, line)
-                    time.sleep(0.3)
                 answer = reader.answer()
                 assert (answer.data, answer.error) == (check, 0 if check else 0xEF)
             assert reader.end(signal.SIGINT) == 130
