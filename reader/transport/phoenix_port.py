@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from typing import Any
@@ -97,8 +98,16 @@ def _opened(port: str, speed: int) -> Any:
         opened.rts = opened.dtr = True
         opened.open()
     except (OSError, ValueError) as problem:
-        raise ReaderError(
-            f"The port {port} cannot be opened ({problem}): check its name, that you may use it (group "
-            "dialout) and that no other program has it."
-        ) from None
+        raise ReaderError(_sentence(port, problem)) from None
     return opened
+
+
+def _sentence(port: str, problem: Exception) -> str:
+    """Why a port cannot be opened, and what to do."""
+    if port.startswith("rfc2217:") and ("refused" in str(problem) or "timed out" in str(problem)):
+        return f"Nobody answers at {port}: start the byte-level card or the terminal server there."
+    why = os.strerror(number) if (number := getattr(problem, "errno", None)) else problem
+    return (
+        f"The port {port} cannot be opened ({why}): check its name, that you may use it (group dialout) and "
+        "that no other program has it."
+    )

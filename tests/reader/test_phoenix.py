@@ -360,7 +360,7 @@ def test_cards_come_and_go():
         (["/dev/ttyX", "/dev/ttyX"], "named twice"),
         (["/dev/ttyX:omnikey"], "no interface 'omnikey'"),
         (["/dev/there-is-no-such-port"], "cannot be opened"),
-        (["rfc2217://127.0.0.1:1"], "cannot be opened"),
+        (["rfc2217://127.0.0.1:1"], "Nobody answers"),
         (["rfc2217://127.0.0.1:x"], "no interface 'x'"),
         (["nonsense://x"], "cannot be opened"),
     ],
