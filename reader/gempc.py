@@ -10,13 +10,13 @@ from contextlib import suppress
 
 from reader.ccid.card import Abilities, CcidCard, PinPadCard
 from reader.ccid.frames import Answer, Icc, Type
-from reader.errors import ReaderError
+from reader.errors import ReaderError, SlotBusy
 from reader.reader import Reader
 from reader.serial.gempc import VARIANTS, Variant
 from reader.serial.gempc_host import Moved
-from reader.serial.gempc_line import GemPcLine
+from reader.serial.gempc_line import BUSY, GemPcLine
 from reader.slot import Slot
-from reader.stream import Stream
+from reader.stream import LineBusy, Stream
 from reader.watch import LOOK_EVERY, Place, Watch
 
 DEFAULT = VARIANTS["gempctwin"]
@@ -61,7 +61,10 @@ class GemPcSlot:
             self._card.has_left = True
 
     def _ask(self, kind: int, parameters: bytes, data: bytes, seconds: float) -> Answer:
-        return self._line.ask(self._number, kind, parameters, data, seconds)
+        try:
+            return self._line.ask(self._number, kind, parameters, data, seconds)
+        except LineBusy:
+            raise SlotBusy(self._slot.name, BUSY) from None
 
 
 class GemPcReader(Reader):

@@ -26,6 +26,10 @@ class Stream(Protocol):
         ...
 
 
+class LineBusy(TimeoutError):
+    """Another slot keeps the line: this says nothing about the reader or the card."""
+
+
 class Deadline:
     """How long one exchange may still take, whatever trickles in meanwhile."""
 

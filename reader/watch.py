@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from reader.errors import ReaderError
 from reader.slot import Card, Slot
+from reader.stream import LineBusy
 
 LOOK_EVERY = 0.25
 """Seconds between two looks: a person does not notice, a line at 115,200 bauds neither."""
@@ -40,6 +41,8 @@ class Place:
         """One look. A reader that does not answer leaves its slot empty, and OSError passes."""
         try:
             found = self._find()
+        except LineBusy:  # somebody types a PIN, a card signs: what was there still is
+            return
         except OSError:
             self.slot.why_empty = ReaderSilent(self.slot.name)
             self._change(None)

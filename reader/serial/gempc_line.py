@@ -17,7 +17,7 @@ from reader.ccid.host import Answered, Broken, MoreTime
 from reader.errors import ReaderError
 from reader.serial.gempc import SILENCE, Variant
 from reader.serial.gempc_host import GemPcHost, Moved, Reply, Step, opening
-from reader.stream import Clock, Deadline, Stream
+from reader.stream import Clock, Deadline, LineBusy, Stream
 
 QUIET = 5.0
 """Seconds without a byte after which a reader is taken for dead. It must ask for time when it needs more."""
@@ -75,7 +75,7 @@ class GemPcLine:
     def ask(self, slot: int, kind: int, parameters: bytes, data: bytes, seconds: float) -> Answer:
         """One command and its answer within `seconds`; OSError (TimeoutError) when there is none."""
         if not self._lock.acquire(timeout=BUSY):
-            raise TimeoutError("the reader is busy with another slot")
+            raise LineBusy("the reader is busy with another slot")
         try:
             stream = self._ready()
             try:

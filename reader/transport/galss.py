@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from reader.errors import ReaderError
 from reader.galss import EXECUTION, MAX_ANSWER, MAX_QUESTION, GalssError, LadDevice, Order
-from reader.stream import Clock, Deadline, Stream
+from reader.stream import Clock, Deadline, LineBusy, Stream
 
 # INVENTED(galss-link): length-prefixed frames on loopback TCP stand for the PSS serial line below GALSS.
 # Two bytes of length, then execution time (1 byte) and question, or GALSS error (2 bytes) and answer.
@@ -116,7 +116,7 @@ class GalssLink:
         """The answer to one question; raises OSError (TimeoutError) within the order's patience."""
         patience = PATIENCE.get(order, COMMAND_PATIENCE)
         if not self._lock.acquire(timeout=3 * COMMAND_PATIENCE):
-            raise TimeoutError("the reader is busy with another slot")
+            raise LineBusy("the reader is busy with another slot")
         try:
             reply = self._round_trip(bytes((EXECUTION[order],)) + question, Deadline(patience, self._clock))
         except BaseException:  # Ctrl-C too: an answer nobody waited for must not be taken for the next one

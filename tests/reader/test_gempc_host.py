@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from card.iso7816.apdu import CommandAPDU
 from reader.ccid.frames import MAX_DATA, Answer, Type
 from reader.ccid.host import Answered, Broken, MoreTime, Strange
-from reader.errors import CardMute, CardRemoved, NoCard, ReaderError
+from reader.errors import CardMute, CardRemoved, NoCard, ReaderError, SlotBusy
 from reader.gempc import GemPcReader, open_gempc
 from reader.pinpad import Digits, Entered, PinEntry
 from reader.serial.gempc import NAK_FRAME, VARIANTS, framed
@@ -223,6 +223,20 @@ def test_pulled_and_put_back_between_two_looks():
                 stream.device._notices.clear()
             with pytest.raises(CardRemoved):
                 connection.transmit(READ)
+
+
+def test_a_busy_line_empties_no_slot(monkeypatch):
+    """Somebody takes long to type a PIN: looks that get no turn change nothing."""
+    monkeypatch.setattr("reader.serial.gempc_line.BUSY", 0.001)
+    stream = emulated("gemcoresimpro2", EchoCard(), EchoCard())
+    with reader_on(stream, every=0.001) as reader:
+        connection = reader.slot("CPS").connect()
+        with reader._lines[0]._lock:
+            threading.Event().wait(0.05)
+            with pytest.raises(SlotBusy):
+                reader.slot("Vitale").connect()
+        assert connection.transmit(READ).sw == 0x9000
+        assert [slot.event_counter for slot in reader.slots] == [1, 1]
 
 
 def test_nothing_is_lost_by_looking():
