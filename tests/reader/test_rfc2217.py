@@ -199,7 +199,7 @@ def test_odd_clients_do_no_harm(served):
         b"\xff\xfa\x2c\x05\x0c\xff\xf0" * 3000,
     ):
         with socket.create_connection((served.host, served.port), timeout=5) as client:
-            client.settimeout(5)
+            assert client.recv(100)
             threading.Thread(target=drained, args=(client,), daemon=True).start()
             client.sendall(junk)
             client.shutdown(socket.SHUT_RDWR)
