@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from reader.errors import ReaderError
-from reader.transport.loop import Loop
+from reader.transport.loop import Loop, Timer
 
 MAX_LINE = 16_384
 MAX_CLIENTS = 16
+PATIENCE = 10.0
+"""Seconds an asker has for its line; the answer may take longer."""
 
 Request = dict[str, Any]
 Reply = Callable[[Request], None]
@@ -68,6 +70,7 @@ class ControlServer:
                 return
             connected.setblocking(False)
             client = _Client(self, connected)
+            client.deadline = self._loop.after(PATIENCE, lambda: self.drop(client))
             self._clients.add(client)
             self._loop.watch(connected.fileno(), client.hear)
 
@@ -75,6 +78,7 @@ class ControlServer:
         """Forget a client and hang up."""
         if client in self._clients:
             self._clients.remove(client)
+            client.heard_out()
             self._loop.forget(client.socket.fileno())
             client.socket.close()
 
@@ -96,6 +100,12 @@ class _Client:
     def __init__(self, server: ControlServer, connected: socket.socket) -> None:
         self._server, self.socket = server, connected
         self._line: bytes | None = b""
+        self.deadline: Timer | None = None
+
+    def heard_out(self) -> None:
+        """Its line is there, or it has gone: it is not waited for any more."""
+        if self.deadline is not None:
+            self.deadline.cancel()
 
     def hear(self) -> None:
         try:
@@ -108,6 +118,7 @@ class _Client:
         self._line += data
         if b"\n" in self._line:
             line, self._line = self._line.partition(b"\n")[0], None
+            self.heard_out()
             self._server.handle(self, line)
 
     def reply(self, answer: Request) -> None:

@@ -21,6 +21,7 @@ from reader.serial.comport import ComPort, Data, Event, Lines, Mode, Reply, esca
 from reader.serial.phoenix import WIRINGS, Wiring
 from reader.serial.phoenix_device import PhoenixDevice
 from reader.stream import Clock
+from reader.transport.liveness import notice_dead_peers
 
 SEND_TIME, WORK_TIME, TICK, SHORT = 2.0, 10.0, 0.5, 0.02
 """Seconds a client may take no bytes; a pulled card may go on working; between two looks at the clock; a
@@ -143,6 +144,7 @@ class Rfc2217Server:
                 return
             connected.settimeout(SEND_TIME)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            notice_dead_peers(connected)
             self._client = connected
             self._com = ComPort(cts=self._device.cts)
             self._selector.register(connected, selectors.EVENT_READ, self._hear)

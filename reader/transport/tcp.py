@@ -14,6 +14,7 @@ from contextlib import suppress
 from card.iso7816.contacts import ApduCard
 from reader.ccid.events import Event, PowerChanged, Send
 from reader.errors import ReaderError
+from reader.transport.liveness import notice_dead_peers
 from reader.transport.loop import Loop, Timer
 from reader.vpcd import VpcdCard
 
@@ -85,15 +86,15 @@ class _Line:
             self._connect()
 
     def stop(self) -> None:
+        if self._listener is not None:  # first: who is hung up on must not find the port still open
+            self._loop.forget(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
         self._hang_up()
         self._machine = None
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        if self._listener is not None:
-            self._loop.forget(self._listener.fileno())
-            self._listener.close()
-            self._listener = None
 
     def state(self) -> str:
         if self._machine is None:
@@ -144,6 +145,7 @@ class _Line:
     def _begin(self, connected: socket.socket) -> None:
         self._socket, self._connected = connected, True
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        notice_dead_peers(connected)
         self._loop.watch(connected.fileno(), self._hear)
         self._moved(self._slot)
 
