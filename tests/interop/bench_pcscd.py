@@ -339,12 +339,21 @@ class Emulated:
     ) -> None:
         self.stop()
 
-    def stop(self) -> None:
-        """End the reader: asked first, then killed."""
+    @property
+    def pid(self) -> int:
+        """The reader's process number."""
+        assert self._process is not None, "the reader is not started"
+        return self._process.pid
+
+    def stop(self) -> int | None:
+        """End the reader: asked first, then killed. Its exit code; none when it was not running."""
         process, self._process = self._process, None
-        if process is not None:
-            WITNESSES.remove(self)
-            end(process)
+        if process is None:
+            return None
+        WITNESSES.remove(self)
+        code = end(process)
+        assert "Traceback" not in self.log, self.log
+        return code
 
     def control(self, *words: str | Path, digits: str = "") -> subprocess.CompletedProcess[str]:
         """`vitale-reader control LINK …`: status, insert, remove, cancel, or pin with `digits`."""

@@ -34,21 +34,30 @@ class Put:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder, self._stack = folder, stack
 
-    def __call__(self, *images: Path, serial: str = "gemcoresimpro2") -> Desk:
-        """Cards for slot 0, 1…; `serial` is a variant, or `vpcd`. Returns when pcscd sees the cards."""
+    def __call__(self, *images: Path, serial: str = "gemcoresimpro2", level: str = "--debug") -> Desk:
+        """Cards for slot 0, 1…; `serial` is a variant, or `vpcd`. Returns when pcscd sees the cards.
+
+        `level` is what pcscd writes to its log.
+        """
         folder = self._folder / f"{serial}-{len(list(self._folder.iterdir()))}"
         folder.mkdir()
-        pcscd, reader = (self._virtual if serial == VPCD else self._serial)(folder, images, serial)
+        if serial == VPCD:
+            pcscd, reader = self._virtual(folder, images, level)
+        else:
+            pcscd, reader = self._serial(folder, images, level, serial)
         pcscd.wait_for_cards(len(images))
         return Desk(pcscd, reader, OpenSC(pcscd, 0), OpenSC(pcscd, min(1, len(images) - 1)))
 
-    def _serial(self, folder: Path, images: tuple[Path, ...], serial: str) -> tuple[Pcscd, Emulated]:
+    def _serial(
+        self, folder: Path, images: tuple[Path, ...], level: str, serial: str
+    ) -> tuple[Pcscd, Emulated]:
         needs("pcscd", files=(DRIVERS / "libccidtwin.so",))
         reader = self._stack.enter_context(Emulated(folder / "reader", images, serial=serial))
-        return self._stack.enter_context(Pcscd(folder, conf_dir=reader.conf_dir)), reader
+        pcscd = Pcscd(folder, conf_dir=reader.conf_dir, level=level)
+        return self._stack.enter_context(pcscd), reader
 
-    def _virtual(self, folder: Path, images: tuple[Path, ...], _serial: str) -> tuple[Pcscd, Emulated]:
+    def _virtual(self, folder: Path, images: tuple[Path, ...], level: str) -> tuple[Pcscd, Emulated]:
         needs("pcscd", files=(DRIVERS / "libifdvpcd.so",))
         port = free_ports(2)
-        pcscd = self._stack.enter_context(Pcscd(folder, reader_conf=vpcd_conf(port)))
+        pcscd = self._stack.enter_context(Pcscd(folder, reader_conf=vpcd_conf(port), level=level))
         return pcscd, self._stack.enter_context(Emulated(folder / "reader", images, vpcd=port))
