@@ -63,22 +63,32 @@ FIRMWARE = b"VitaleGateway-V1.00"
 
 def lrc(data: bytes | bytearray) -> int:
     """Exclusive or of all bytes; 0 for a whole frame."""
-    size, value = 8 * len(data), int.from_bytes(data)
-    while size > 64:  # fold the number in two
-        half = (size + 15) // 16 * 8
-        value = (value >> half) ^ (value & ((1 << half) - 1))
-        size = half
-    result = 0
-    while value:
-        result ^= value & 0xFF
-        value >>= 8
-    return result
+    value, width = int.from_bytes(data), 256
+    if len(data) > 32:
+        while width < 8 * len(data):
+            width *= 2
+    while width > 8:  # the upper half onto the lower one, down to one byte
+        width //= 2
+        value ^= value >> width
+    return value & 0xFF
 
 
 def framed(message: bytes) -> bytes:
     """SYNC, ACK, the message, LRC."""
     frame = b"\x03\x06" + message
     return frame + bytes((lrc(frame),))
+
+
+def _is_one_frame(data: bytes) -> bool:
+    """Nothing but one good frame, as a host sends that waits for each answer."""
+    size = len(data) - OVERHEAD
+    return (
+        0 <= size <= MAX_DATA
+        and data[0] == SYNC
+        and data[1] == ACK
+        and int.from_bytes(data[3:7], "little") == size
+        and not lrc(data)
+    )
 
 
 class GemPcDevice:
@@ -104,6 +114,8 @@ class GemPcDevice:
 
     def feed(self, data: bytes) -> list[Event]:
         """Bytes of the host; what goes back is one Send per answered frame, echo included."""
+        if not self._buffer and _is_one_frame(data):
+            return self._command(data)
         self._buffer += data
         events: list[Event] = []
         at = 0

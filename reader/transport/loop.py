@@ -13,6 +13,9 @@ from contextlib import suppress
 
 Callback = Callable[[], None]
 
+MAX_EVENTS = 16
+"""Things dealt with between two looks at the timers."""
+
 
 class Timer:
     """A call to come; `cancel()` forgets it."""
@@ -74,7 +77,7 @@ class Loop:
     def work(self) -> None:
         """Work until `stop()`, whatever signals come."""
         while not self._stopped:
-            for fd, _event in self._poll.poll(self._patience()):
+            for fd, _event in self._poll.poll(self._patience(), MAX_EVENTS):
                 if (callback := self._readers.get(fd)) is not None:
                     callback()
             if self._timers:

@@ -14,7 +14,8 @@ from pathlib import Path
 from reader.errors import ReaderError
 from reader.transport.claim import Claim, Taken
 
-READ_SIZE = 65_536
+READ_SIZE = 4096
+"""What a pseudo-terminal holds."""
 
 
 class Pty:
@@ -54,8 +55,10 @@ class Pty:
 
     def write(self, data: bytes) -> None:
         """One write. What a host that does not read leaves no room for is lost, as on any line."""
-        with suppress(OSError):
+        try:  # noqa: SIM105 - at every exchange; a context manager costs as much as the write
             os.write(self._master, data)
+        except OSError:
+            pass
 
     def close(self) -> None:
         """Take the link away, if it is still ours, and hang up."""
