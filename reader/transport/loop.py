@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from reader.stream import Clock
+
 Callback = Callable[[], None]
 
 MAX_EVENTS = 16
@@ -33,7 +35,8 @@ class Timer:
 class Loop:
     """Calls back when a file descriptor can be read, when a time has come, and ends on a signal."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
         self._poll = select.epoll()
         self._readers: dict[int, Callback] = {}
         self._timers: list[tuple[float, int, Timer]] = []
@@ -60,7 +63,7 @@ class Loop:
     def after(self, seconds: float, callback: Callback) -> Timer:
         """Call back once, so many seconds from now."""
         timer = Timer(callback)
-        heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
+        heapq.heappush(self._timers, (self._clock() + seconds, next(self._order), timer))
         return timer
 
     def stop(self) -> None:
@@ -95,10 +98,10 @@ class Loop:
         timers = self._timers
         while timers and timers[0][2].callback is None:
             heapq.heappop(timers)
-        return max(0.0, timers[0][0] - time.monotonic()) if timers else -1
+        return max(0.0, timers[0][0] - self._clock()) if timers else -1
 
     def _call_timers(self) -> None:
-        now, due = time.monotonic(), []
+        now, due = self._clock(), []
         while self._timers and self._timers[0][0] <= now:
             due.append(heapq.heappop(self._timers)[2])
         for timer in due:
