@@ -247,7 +247,7 @@ class Orders:
         except ValueError as wrong:
             reply({"ok": False, "text": f"The keypad has digits only: {wrong}."})
             return
-        self._keypad().type(typed, lambda ok, text: reply({"ok": ok, "text": text}))
+        self._keypad().type(typed, lambda ok, text: reply({"ok": ok, "text": text}), reply.is_awaited)
 
     def _cancel(self, _request: Request, reply: Reply) -> None:
         done = self._keypad().cancel()

@@ -52,6 +52,7 @@ class _Entry:
 class _Early:
     lines: Sequence[Digits]
     told: Told
+    awaited: Callable[[], bool]
     deadline: Timer
 
 
@@ -72,9 +73,7 @@ class Keypad:
         self._say(f"{self._pad.name(slot):<7} the host asks for a PIN of {wanted} digits on the keypad")
         if self._ticking is None:
             self._ticking = self._loop.after(MORE_TIME, self._tick)
-        if self._early:
-            early = self._early.pop(0)
-            early.deadline.cancel()
+        if (early := self._next_early()) is not None:
             self.type(early.lines, early.told)
         elif len(self._entries) == 1:
             self._prompt()
@@ -84,11 +83,14 @@ class Keypad:
         for waiting in [one for one in self._entries if one.slot == slot]:
             self._drop(waiting)
 
-    def type(self, lines: Sequence[Digits], told: Told) -> None:
-        """These lines are typed now, all prompts at once; kept for a while when nothing is asked yet."""
+    def type(self, lines: Sequence[Digits], told: Told, awaited: Callable[[], bool] = lambda: True) -> None:
+        """These lines are typed now, all prompts at once; kept for a while when nothing is asked yet.
+
+        awaited: is the one who typed still there? Digits of one who went away are not used.
+        """
         if not self._entries:
             deadline = self._loop.after(EARLY, lambda: self._give_back(lines, told))
-            self._early.append(_Early(lines, told, deadline))
+            self._early.append(_Early(lines, told, awaited, deadline))
             return
         waiting = self._entries[0]
         try:
@@ -129,6 +131,16 @@ class Keypad:
         for waiting in [one for one in self._entries if one.slot == slot]:
             self._say(f"{self._pad.name(slot):<7} nobody typed in time")
             self._finish(waiting, TIMED_OUT)
+
+    def _next_early(self) -> _Early | None:
+        while self._early:
+            early = self._early.pop(0)
+            early.deadline.cancel()
+            if early.awaited():
+                return early
+            for digits in early.lines:
+                digits.wipe()
+        return None
 
     def _give_back(self, lines: Sequence[Digits], told: Told) -> None:
         self._early = [early for early in self._early if early.told is not told]

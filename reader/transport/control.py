@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from reader.errors import ReaderError
 from reader.transport.loop import Loop, Timer
@@ -20,8 +20,19 @@ PATIENCE = 10.0
 """Seconds an asker has for its line; the answer may take longer."""
 
 Request = dict[str, Any]
-Reply = Callable[[Request], None]
-"""Answers a request, now or later, once; nothing happens when the asker has gone."""
+
+
+class Reply(Protocol):
+    """Answers a request, now or later, once; nothing happens when the asker has gone."""
+
+    def __call__(self, answer: Request) -> None:
+        """Send the answer."""
+        ...
+
+    def is_awaited(self) -> bool:
+        """The asker is still there."""
+        ...
+
 
 Handler = Callable[[Request, Reply], None]
 
@@ -89,9 +100,9 @@ class ControlServer:
         except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict):
-            client.reply({"ok": False, "text": "The request is not understood."})
+            client({"ok": False, "text": "The request is not understood."})
             return
-        self._handler(request, client.reply)
+        self._handler(request, client)
 
 
 class _Client:
@@ -121,7 +132,10 @@ class _Client:
             self.heard_out()
             self._server.handle(self, line)
 
-    def reply(self, answer: Request) -> None:
+    def is_awaited(self) -> bool:
+        return self.socket.fileno() >= 0
+
+    def __call__(self, answer: Request) -> None:
         with suppress(OSError):
             self.socket.sendall(json.dumps(answer).encode() + b"\n")
         self._server.drop(self)

@@ -6,6 +6,7 @@ import os
 import random
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -212,6 +213,55 @@ def test_digits_by_control(cards, tmp_path):
         assert "VERIFY 0001 data ****" in said
         assert "7391" not in said
         assert "1234" not in said
+
+
+def test_digits_that_come_early(cards, tmp_path):
+    """They wait for being asked for; those of a program that went away are not used."""
+    with Emulator(tmp_path, "--slot", cards["cps"], "--serial", "gempcpinpad") as reader:
+        for command in (frames.power_on(0, 0), frames.transfer(0, 1, SELECT_APPLET)):
+            reader.write(command)
+            reader.answer()
+            reader.answer()
+        for goes_away in (True, False):
+            typing = subprocess.Popen(
+                [*PROGRAM, "control", str(reader.link), "pin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+            assert typing.stdin is not None
+            typing.stdin.write(b"1234\n")
+            typing.stdin.close()
+            time.sleep(0.5)
+            if goes_away:
+                typing.kill()
+                typing.wait()
+                time.sleep(0.1)
+            reader.write(VERIFY)
+            reader.answer()
+            if goes_away:
+                assert reader.control("cancel").returncode == 0
+                assert reader.answer().error == 0xEF
+            else:
+                assert reader.answer().data == b"\x90\x00"
+                assert typing.wait(SECONDS) == 0
+            if typing.stdout is not None:
+                typing.stdout.close()
+
+
+def test_byte_level_cards(cards, tmp_path):
+    """Behind RFC 2217 each slot is a Phoenix interface that our own driver opens."""
+    pytest.importorskip("serial")
+    from card.iso7816.apdu import CommandAPDU
+    from reader.phoenix import open_phoenix
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with (
+        Emulator(tmp_path, "--slot", "CPS=" + cards["cps"], "--rfc2217", f"127.0.0.1:{port}") as reader,
+        open_phoenix([f"rfc2217://127.0.0.1:{port}", f"rfc2217://127.0.0.1:{port + 1}"]) as driver,
+    ):
+        connection = driver.slot("CPS").connect()
+        assert connection.atr == CPS_ATR
+        assert connection.transmit(CommandAPDU.parse(SELECT_APPLET)).sw == 0x9000
+        assert reader.control("status").stdout.splitlines()[1] == "CPS     cps.img, powered"
 
 
 def test_digits_on_the_terminal(cards, tmp_path):
