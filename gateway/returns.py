@@ -14,6 +14,8 @@ from gateway.records.noemie_file import NoemieReturn, parse_noemie
 from gateway.records.noemie_file import Payment as NoemiePayment
 from gateway.store.rows import Payment
 
+_OF_INSURERS = ("A", "D")
+
 
 def opener(practice: Practice) -> Opener:
     """The opener for a practice's mailbox: decrypts, verifies the receiver's signature, reads the file."""
@@ -44,15 +46,20 @@ def _payments(answer: NoemieReturn) -> Sequence[Payment]:
 
 
 def _payment(entry: NoemiePayment) -> Payment:
-    reject = entry.rejects[0] if entry.rejects else None
+    """An insurer (types A and D) answers for its own share; a caisse that refuses that share pays its own."""
+    complementary = entry.invoice_type in _OF_INSURERS
+    share = entry.amc if complementary else entry.amo
+    reject = next((one for one in entry.rejects if complementary or one.share == "O"), None)
+    said = reject or next(iter(entry.rejects), None)
     return Payment(
         number=entry.invoice,
         lot_number=entry.lot_number,
         lot_date=entry.lot_date,
-        deferred=entry.amo.state == "D",
-        paid=not entry.is_rejected,
+        deferred=share is not None and share.state == "D",
+        paid=reject is None and (share is None or share.state != "R"),
+        complementary=complementary,
         amo_cents=entry.amo.paid_cents,
         amc_cents=entry.amc.paid_cents if entry.amc else 0,
-        code=reject.code if reject else "",
-        text=reject.text if reject else "",
+        code=said.code if said else "",
+        text=said.text if said else "",
     )

@@ -12,7 +12,7 @@ from gateway.errors import InputError
 from gateway.lots.invoice import Invoice, check_signatures, read_invoice
 from gateway.lots.modes import mode_of
 from gateway.lots.numbering import check_invoice_number
-from gateway.lots.organism import Organism
+from gateway.lots.organism import Destination, Organism
 from gateway.lots.parties import InsuredIds, PractitionerIds
 from gateway.lots.view import THIRD_PARTIES, ActLine, FseView, view_of
 from gateway.records import b2, security
@@ -55,8 +55,8 @@ class Fse:
         return self.invoice.mode.code
 
     @property
-    def destination(self) -> Organism:
-        """The organism this invoice goes to."""
+    def destination(self) -> Destination:
+        """Who this invoice goes to."""
         return self.invoice.destination
 
     @property

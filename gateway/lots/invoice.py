@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.errors import InputError
-from gateway.lots.modes import Mode, mode_of
-from gateway.lots.organism import Organism
+from gateway.lots.modes import DRE, Mode, mode_of
+from gateway.lots.organism import Complementary, Destination, Organism
 from gateway.lots.refusal import LotRefusal
 from gateway.records import b2, security
 from gateway.records.fields import Record, RecordError, read_moment
@@ -48,7 +48,7 @@ class Invoice:
     mode: Mode
     billing_number: str
     national_id: str = field(repr=False)
-    destination: Organism
+    destination: Destination
     elaborated: datetime | None
     vitale_serial: str
     cps_serial: str
@@ -78,12 +78,25 @@ def read_invoice(records: bytes, first_record: int = 1) -> Invoice:
     parts = _Parts(records, kinds)
     totals = _check_totals(parts, number, first_record)
     try:
-        return _assemble(parts, number, totals)
+        invoice = _assemble(parts, number, totals)
     except RecordError as error:
         record = first_record + len(parts.business) // SIZE
         raise LotRefusal("2005", str(error), record=record, invoice=number, position=error.position) from None
     except InputError as error:
         raise LotRefusal("2003", str(error), record=first_record, invoice=number) from None
+    _check_demand(invoice, first_record + len(parts.business) // SIZE - 1)
+    return invoice
+
+
+def _check_demand(invoice: Invoice, record: int) -> None:
+    """A DRE has the complementary amounts only (billing facts 10, item 9)."""
+    if invoice.mode.family != DRE or (not invoice.amo and invoice.amc):
+        return
+    sentence = (
+        f"invoice {invoice.number}: a demand to an insurer asks the complementary share and nothing else"
+    )
+    position = b2.InvoiceEnd.at("fees_amo" if invoice.amo else "fees_amc").start + 1
+    raise LotRefusal("4012", sentence, record=record, invoice=invoice.number, position=position)
 
 
 class _Parts:
@@ -202,7 +215,7 @@ def _assemble(parts: _Parts, number: int, totals: _Amounts) -> Invoice:
         mode=mode,
         billing_number=start[1:10].decode("ascii"),
         national_id=head["national_id"],
-        destination=_destination(start, head),
+        destination=_insurer(start, head) if mode.family == DRE else _destination(start, head),
         elaborated=read_moment(head["elaborated"]) if mode.header else None,
         vitale_serial=head["vitale_serial"],
         cps_serial=head["cps_serial"],
@@ -257,6 +270,20 @@ def check_signatures(mode: Mode, number: int, seal: bytes, certificate: bytes, s
 
 _REGIME, _CAISSE = b2.InvoiceStart.at("regime"), b2.InvoiceStart.at("caisse")
 _CENTRE, _ORGANISM = b2.InvoiceStart.at("centre"), b2.InvoiceStart.at("organism")
+
+
+_COMPLEMENTARY = b2.InvoiceStart.at("complementary")
+
+
+def _insurer(start: bytes, head: dict[str, Any]) -> Complementary:
+    """The insurer of record 2, the same as in 7H."""
+    try:
+        insurer = Complementary(start.decode("ascii")[_COMPLEMENTARY])
+    except InputError:
+        raise RecordError("record 2 of a demand names no complementary insurer", 119) from None
+    if head["organism"] != insurer.organism:
+        raise RecordError("record 7H names another insurer than record 2", 104)
+    return insurer
 
 
 def _destination(start: bytes, head: dict[str, Any]) -> Organism:

@@ -11,7 +11,7 @@ from gateway.errors import InputError
 from gateway.lots.fse import Fse
 from gateway.lots.modes import MODES
 from gateway.lots.numbering import LotNumbers, check_numbers
-from gateway.lots.organism import Organism
+from gateway.lots.organism import Destination
 from gateway.records import b2, security
 from gateway.records.fields import plain, write_date
 
@@ -35,7 +35,7 @@ class LotHeader:
     billing_number: str
     national_id: str = field(repr=False)
     name: str = field(repr=False)
-    destination: Organism
+    destination: Destination
     numbers: LotNumbers
     created: datetime
     family: str = "signed"

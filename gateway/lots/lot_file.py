@@ -113,7 +113,8 @@ def _check_frame(data: bytes) -> int:
     if len(data) % SIZE or not count:
         raise LotRefusal("2001", "a file is not made of whole 128-byte records", record=count + 1)
     if count > MAX_FILE_RECORDS:
-        raise LotRefusal("4007", f"a file has {count} records, {MAX_FILE_RECORDS} are allowed")
+        limit = MAX_FILE_RECORDS
+        raise LotRefusal("4007", f"a file has {count} records, {limit} are allowed", record=limit + 1)
     if count < 2 or not data.startswith(b"000") or data[-SIZE : -SIZE + 3] != b"999":
         raise LotRefusal("2002", "a file begins with record 000 and ends with record 999", record=count)
     return count
@@ -155,7 +156,7 @@ def _read_lot(cursor: _Cursor) -> ReadLot:
     end_record = cursor.take_first_byte(b"6")
     end = _decode(b2.LotEnd, cursor.data, cursor.at - 1)
     if cursor.at - first > MAX_LOT_RECORDS:
-        raise LotRefusal("4007", f"a lot has more than {MAX_LOT_RECORDS} records", record=first + 1)
+        raise LotRefusal("4010", f"a lot has more than {MAX_LOT_RECORDS} records", record=first + 1)
     _check_members(cursor, start, fses, first_records)
     _check_lot_end(start, end, fses, cursor.at)
     _check_seals(seals, start, fses, cursor.at)

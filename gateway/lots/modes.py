@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from gateway.errors import InputError
 
+DRE = "dre"
+"""The family of demands to a complementary insurer (DRE): its lots go to the insurer, not to a caisse."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mode:
@@ -30,6 +33,8 @@ MODES = {
         Mode(4, "desynchronised", "signed", True, True, True),
         Mode(1, "without Vitale", "without-vitale", True, False, True),
         Mode(5, "degraded", "degraded", False, False, False),
+        # INVENTED(dre-mode): how a DRE is secured is not public; mode 9, signed by the CPS alone.
+        Mode(9, "demand to the complementary insurer", DRE, True, False, True),
     )
 }
 

@@ -27,6 +27,7 @@ from gateway.exchange.message import (
     unpack,
 )
 from gateway.lots.lot import Lot
+from gateway.lots.modes import DRE
 from gateway.lots.refusal import LotRefusal
 from gateway.pki.certificate import Purpose
 from gateway.pki.trust import Trust
@@ -122,9 +123,11 @@ def seal(
 
 
 def description_of(lot: Lot) -> str:
-    """Content-Description of a lot: SESAM for signed FSE, IRIS/B2 for degraded ones, TEST in test."""
+    """Content-Description of a lot: SESAM for what cards signed, IRIS/B2 for degraded FSE, TEST in test."""
     test = "TEST" if lot.header.test else ""
-    return f"IRIS{test}/B2/Z" if lot.header.family == "degraded" else f"SESAM{test}/FSE/Z"
+    if lot.header.family == "degraded":
+        return f"IRIS{test}/B2/Z"
+    return f"SESAM{test}/{'DRE' if lot.header.family == DRE else 'FSE'}/Z"
 
 
 def seal_content(

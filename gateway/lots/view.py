@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.lots.invoice import SIZE, Invoice, kinds_of
-from gateway.lots.organism import Organism
+from gateway.lots.organism import Destination
 from gateway.records import b2, security
 
 THIRD_PARTIES = ("none", "amo", "full")
@@ -69,7 +69,7 @@ class FseView:
     regime: str
     caisse: str
     centre: str
-    destination: Organism
+    destination: Destination
     care_date: str
     nature: str
     exemption: str

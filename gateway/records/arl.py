@@ -32,6 +32,7 @@ class Arl:
     """One acknowledgement. `digest`: SHA-256 (32 bytes) of the file as received.
 
     `sender`, `destination`: 14 digits each, of the ARL itself (the caisse sends, the practice receives).
+    `sender_type`: B2 000, 4-5, two letters by régime (CT general, MA agricultural, OC an insurer).
     `file_id`, `lot_number`, `lot_date`, `compostage`: of the lot that is answered. `error_class` and
     `error_code` are "" when positive; `rejects` is empty when positive. Moments are UTC, whole seconds.
     """
@@ -50,13 +51,14 @@ class Arl:
     error_class: str = ""
     error_code: str = ""
     rejects: tuple[ArlReject, ...] = ()
+    sender_type: str = "CT"
 
 
 def write_arl(arl: Arl) -> bytes:
     """000, 901, 902…, 990, 999 as one ASCII text; InputError for an ARL that contradicts itself."""
     _check(arl)
     writer = Writer(
-        sender_type="CT",
+        sender_type=arl.sender_type,
         sender=arl.sender,
         destination_type="TP",
         destination=arl.destination,
@@ -159,6 +161,7 @@ def _arl(start: dict[str, Any], lot: dict[str, Any], rejects: tuple[ArlReject, .
         error_class=lot["error_class"],
         error_code=lot["code"],
         rejects=rejects,
+        sender_type=start["sender_type"],
     )
 
 

@@ -57,7 +57,10 @@ class PaidLine:
 
 @dataclass(frozen=True, slots=True)
 class NoemieReject:
-    """A reject (entity 294). `code`: 4 + 3 digits; `level` F, L or C; `share` O or C; `line` 0 = all."""
+    """A reject (entity 294). `code`: 4 + 3 digits; `level` F, L or C; `share` O or C; `line` 0 = all.
+
+    `act`, `date`, `executor` (billing number, 9 digits): of the act, where one line is rejected.
+    """
 
     code: str
     text: str
@@ -65,6 +68,8 @@ class NoemieReject:
     share: str = "O"
     act: str = ""
     line: int = 0
+    date: dt.date | None = None
+    executor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,10 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What is said of one invoice (entities 102 to 295). `invoice_type`: F FSE, D DRE, B degraded."""
+    """What is said of one invoice (entities 102 to 295).
+
+    `invoice_type`: F FSE, B degraded, D DRE, A what a caisse handed on to an insurer.
+    """
 
     invoice: int
     lot_number: int
@@ -126,7 +134,7 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class NoemieReturn:
-    """A whole return file to one payee (billing number)."""
+    """A whole return file to one payee (billing number). `sender_type`: as in B2 000, 4-5 (CT, MA, OC…)."""
 
     sender: str
     destination: str
@@ -135,6 +143,7 @@ class NoemieReturn:
     payee: str
     transfers: tuple[Transfer, ...]
     reference: str = "578"
+    sender_type: str = "CT"
 
     @property
     def payments(self) -> tuple[Payment, ...]:
@@ -151,7 +160,7 @@ class NoemieReturn:
 def write_noemie(answer: NoemieReturn) -> bytes:
     """The file as ASCII text, every 990 and the 999 with true counters and sums; InputError for a misfit."""
     writer = Writer(
-        sender_type="CT",
+        sender_type=answer.sender_type,
         sender=answer.sender,
         destination_type="TP",
         destination=answer.destination,
@@ -278,6 +287,8 @@ def _reject(reject: NoemieReject) -> dict[str, Any]:
         "level_of": reject.level,
         "share": reject.share,
         "act": reject.act,
+        "date": write_date(reject.date),
+        "executor": reject.executor,
         "line": reject.line,
         "info": reject.code,
     }
@@ -301,6 +312,7 @@ def parse_noemie(data: bytes) -> NoemieReturn:
         payee=payee,
         transfers=tuple(transfers),
         reference=reader.start["norm"],
+        sender_type=reader.start["sender_type"],
     )
     reader.close_level(_PAYEE, payee, len(transfers), answer.total_cents)
     reader.close(len(transfers), answer.total_cents)
@@ -421,4 +433,6 @@ def _read_reject(values: dict[str, Any]) -> NoemieReject:
         share=values["share"],
         act=values["act"],
         line=values["line"],
+        date=read_date(values["date"]) if values["date"] else None,
+        executor=values["executor"] if values["executor"].strip("0") else "",
     )

@@ -49,7 +49,15 @@ _EARLIER = sa.select(receipt.c.id, receipt.c.outcome).where(
 _RECEIPT = receipt.insert()
 _RECEIPT_AGAIN = sa.update(receipt).where(receipt.c.id == sa.bindparam("b_id"))
 _FSE_OF = (
-    sa.select(fse.c.id, fse.c.practice, fse.c.number, fse.c.state, lot.c.lot_number, lot.c.lot_date)
+    sa.select(
+        fse.c.id,
+        fse.c.practice,
+        fse.c.number,
+        fse.c.state,
+        fse.c.paid_amc_cents,
+        lot.c.lot_number,
+        lot.c.lot_date,
+    )
     .join_from(fse, lot, fse.c.lot_seq == lot.c.seq, isouter=True)
     .where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
 )
@@ -58,6 +66,8 @@ _LINE = sa.select(payment.c.id, payment.c.outcome).where(
 )
 _PAYMENT = payment.insert()
 _PAYMENT_AGAIN = sa.update(payment).where(payment.c.id == sa.bindparam("b_id"))
+
+_SHARE = sa.update(fse).where(fse.c.id == sa.bindparam("b_id"))
 
 _WAITS = frozenset({Outcome.UNMATCHED, Outcome.CONTRADICTED})
 _TO_ACCEPTED = (FseState.IN_LOT, FseState.SENT, FseState.ACCEPTED)
@@ -153,9 +163,20 @@ def _move_lot(tx: Transaction, row: Record, arl: Arl) -> None:
         changes.lot_becomes(tx, row, LotState.ACKNOWLEDGED, "", next_attempt_at=None)
         changes.fse_of_lot_become(tx, row.seq, _TO_ACCEPTED, "")
         return
-    reason = f"rejected by the receiver: class {arl.error_class}, code {arl.error_code}"
+    said = f"rejected by the receiver: class {arl.error_class}, code {arl.error_code}{_first_words(arl)}"
+    reason = redact(said)
     changes.lot_becomes(tx, row, LotState.REJECTED, reason, next_attempt_at=None)
     changes.fse_of_lot_become(tx, row.seq, (FseState.IN_LOT, FseState.SENT, FseState.REJECTED), reason)
+
+
+def _first_words(arl: Arl) -> str:
+    """The first reason of a negative ARL and its place; a receiver writes no personal data there."""
+    if not arl.rejects:
+        return ""
+    first = arl.rejects[0]
+    places = {"invoice": first.invoice, "record": first.record, "position": first.position}
+    where = ", ".join(f"{name} {value}" for name, value in places.items() if value)
+    return f" ({where}): {first.text}" if where else f": {first.text}"
 
 
 def post_payments(
@@ -178,7 +199,8 @@ def _post_line(tx: Transaction, digest: bytes, line: int, said: Payment, practic
     verdict = {"fse_id": row.id if row else None, "outcome": outcome.outcome, "reason": outcome.reason}
     _write_payment(tx, said, identity, earlier, verdict)
     if row is not None and outcome.outcome is Outcome.POSTED:
-        _move_fse(tx, row, said)
+        move = _add_share if said.complementary else _move_fse
+        move(tx, row, said)
     return outcome
 
 
@@ -189,6 +211,8 @@ def _judge_payment(row: Record | None, said: Payment) -> PaymentOutcome:
     state = FseState(row.state)
     if said.deferred:
         return PaymentOutcome(Outcome.DEFERRED, number, state, "the payment is deferred")
+    if said.complementary:
+        return _judge_share(row, said)
     after = FseState.PAID if said.paid else FseState.PAYMENT_REJECTED
     if state is after:
         return PaymentOutcome(Outcome.REPEATED, number, state)
@@ -196,6 +220,17 @@ def _judge_payment(row: Record | None, said: Payment) -> PaymentOutcome:
         reason = f"the FSE is {state} and this return says {after}"
         return PaymentOutcome(Outcome.CONTRADICTED, number, state, reason)
     return PaymentOutcome(Outcome.POSTED, number, after)
+
+
+def _judge_share(row: Record, said: Payment) -> PaymentOutcome:
+    """The share of an insurer moves no state: it is added once, whenever it comes."""
+    state = FseState(row.state)
+    if said.paid and row.paid_amc_cents:
+        return PaymentOutcome(Outcome.REPEATED, said.number, state)
+    if state not in (*_TO_ACCEPTED, FseState.PAID, FseState.PAYMENT_REJECTED):
+        reason = f"the FSE is {state} and this return answers for its complementary share"
+        return PaymentOutcome(Outcome.CONTRADICTED, said.number, state, reason)
+    return PaymentOutcome(Outcome.POSTED, said.number, state)
 
 
 def _names_our_lot(row: Record, said: Payment) -> bool:
@@ -231,11 +266,24 @@ def _write_payment(
 
 
 def _move_fse(tx: Transaction, row: Record, said: Payment) -> None:
-    """A payment proves that the FSE was sent and accepted, even when its receipt was lost."""
+    """A payment proves that the FSE was sent and accepted, even when its receipt was lost.
+
+    What an insurer has paid before is kept: only a caisse that pays both shares says an amount here.
+    """
     on_the_way = _TO_ACCEPTED[_TO_ACCEPTED.index(FseState(row.state)) + 1 :]
-    cents = {"paid_amo_cents": said.amo_cents, "paid_amc_cents": said.amc_cents}
+    cents = {"paid_amo_cents": said.amo_cents, "paid_amc_cents": said.amc_cents or row.paid_amc_cents}
+    after = FseState.PAID if said.paid else FseState.PAYMENT_REJECTED
+    changes.fse_becomes(tx, row, (*on_the_way, after), _reason(said), **cents)
+
+
+def _add_share(tx: Transaction, row: Record, said: Payment) -> None:
+    """What an insurer paid, or why it did not, beside what is known of the FSE."""
     if said.paid:
-        changes.fse_becomes(tx, row, (*on_the_way, FseState.PAID), "", **cents)
+        tx.run(_SHARE, {"b_id": row.id, "paid_amc_cents": said.amc_cents})
     else:
-        reason = f"{said.code} {said.text}".strip()
-        changes.fse_becomes(tx, row, (*on_the_way, FseState.PAYMENT_REJECTED), reason, **cents)
+        tx.run(_SHARE, {"b_id": row.id, "reason": redact(_reason(said))})
+    tx.audit(f"complementary share {'paid' if said.paid else 'rejected'}", f"{row.practice}/{row.number}")
+
+
+def _reason(said: Payment) -> str:
+    return f"{said.code} {said.text}".strip()

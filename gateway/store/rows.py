@@ -38,7 +38,8 @@ class Payment:
     """What a NOEMIE return says of one FSE; `paid` False is a rejection with its code and text.
 
     Amounts are those paid, in cents. `lot_date` None: the return names the lot by its number only.
-    `deferred`: neither paid nor rejected yet.
+    `deferred`: neither paid nor rejected yet. `complementary`: an insurer answers, for its share alone.
+    `code` and `text` of a payment that is paid tell of a share that is not.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Payment:
     text: str = ""
     lot_date: date | None = None
     deferred: bool = False
+    complementary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -28,13 +29,14 @@ from gateway.exchange.mailbox import Maildir
 from gateway.lots.fse import Fse, encode_fse
 from gateway.lots.lot import Lot, LotHeader, build_lot
 from gateway.lots.numbering import LotNumbers, compostage
-from gateway.lots.organism import Organism
 from gateway.lots.parties import InsuredIds, PractitionerIds
-from gateway.lots.sealing import Opened, SealedLot, open_sealed, seal
+from gateway.lots.sealing import Envelope, Opened, SealedLot, open_sealed, seal, seal_content
 from gateway.pki import Purpose
+from gateway.records import b2, security
 from tools.pki import Authority
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.insured import Insured, InsuredBase
+from tools.receiver.insurers import InsurerBase
 from tools.receiver.service import Parts, assemble
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
@@ -43,6 +45,7 @@ BORN = date(1980, 3, 1)
 BILLING = "991000009"
 NATIONAL_ID = "810009999996"
 SERIAL = "80250000019900000001"
+KINDS = {kind.NAME: kind for kind in (*b2.RECORDS, security.SecurityStart)}
 
 
 @dataclass
@@ -71,12 +74,13 @@ class Practice:
         return replace(base, **changes)  # type: ignore[arg-type]
 
     def fse(
-        self, number: int, *, nir: str = NIR, mode: int = 3, complementary: str = "", **changes: object
-    ) -> Fse:
-        """A signed invoice; `changes` go into the care request."""
+        self, number: int, *, nir: str = NIR, mode: int = 3, complementary: str = "",
+        where: tuple[str, str, str] = ("01", "349", "0349"), **changes: object,
+    ) -> Fse:  # fmt: skip
+        """A signed invoice; `where`: régime, caisse, centre; other `changes` go into the care request."""
         request = self.request(**changes)
         insured = InsuredIds(
-            nir, f"{nir_key(nir):02d}", "01", "349", "0349", BORN,
+            nir, f"{nir_key(nir):02d}", *where, BORN,
             contract_type="01" if complementary else "", complementary_number=complementary,
         )  # fmt: skip
         secured = mode in (3, 4)
@@ -89,6 +93,42 @@ class Practice:
         seal = self.vitale_key.sign(draft.digest, PKCS1v15(), Prehashed(SHA256()))
         return draft.sealed(seal, self.vitale_certificate, self.cps.sign_digest(draft.digest))
 
+    def forged(self, fse: Fse, **changes: dict[str, object]) -> Fse:
+        """The same invoice with fields changed, record by record (r2, r2S, r4, r5, r7H), signed again."""
+        records = [fse.records[at : at + 128] for at in range(0, len(fse.records), 128)]
+        signed = [self.changed(record, **changes) for record in records if record[10:11] not in b"VPK"]
+        return self.signed(b"".join(signed), with_seal=fse.mode in (3, 4))
+
+    @staticmethod
+    def changed(record: bytes, **changes: dict[str, object]) -> bytes:
+        """A record with the fields changed that are given for its kind."""
+        name = (record[:1] + record[10:11]).decode().strip()
+        kind = KINDS[name]
+        return kind.encode(**kind.decode(record) | changes.get(f"r{name}", {}))
+
+    def signed(self, records: bytes, *, with_seal: bool) -> Fse:
+        """Records 2 to 7H with the seals of this practice's cards."""
+        digest = hashlib.sha256(records).digest()
+        pieces = b""
+        if with_seal:
+            pieces += security.split(self.vitale_key.sign(digest, PKCS1v15(), Prehashed(SHA256())), "V")
+        pieces += security.split(self.cps.sign_digest(digest), "P")
+        if with_seal:
+            pieces += security.split(self.vitale_certificate, "K")
+        return Fse.parse(records + pieces)
+
+    def dre(self, number: int, *, complementary: str, **changes: object) -> Fse:
+        """The demand to an insurer that goes with an invoice: its records, complementary amounts only."""
+        asked = {"third_party": "full", "beneficiary": Beneficiary(BORN, complementary="tm100")}
+        fse = self.fse(number, mode=1, complementary=complementary, **asked | changes)  # type: ignore[arg-type]
+        base = sum(line.base_cents for line in fse.view().lines)
+        return self.forged(
+            fse,
+            r4={"amo": 0},
+            r5={"fees_amo": 0, "insured_share": base},
+            r7H={"mode": 9, "centre": "", "organism": complementary[-3:]},
+        )
+
     def numbers(self, at: int | None = None) -> LotNumbers:
         """Numbers for the next lot."""
         count = next(self.counter) if at is None else at
@@ -96,7 +136,7 @@ class Practice:
 
     def lot(self, *fses: Fse, numbers: LotNumbers | None = None) -> Lot:
         """A signed lot of these invoices."""
-        family = "signed" if fses[0].mode in (3, 4) else "without-vitale"
+        family = fses[0].invoice.mode.family
         header = LotHeader(
             BILLING,
             NATIONAL_ID,
@@ -114,7 +154,7 @@ class Practice:
         return seal(
             lot,
             sender="cabinet@practice.test",
-            recipient=Organism("01", "999", "349").address,
+            recipient=lot.header.destination.address,
             recipient_certificate=self.authority.receiver_keys().decryption.certificate,
             policy=policy_named(self.policy_name),
             signer=self.cps if self.policy_name == "modern" else None,
@@ -159,6 +199,28 @@ class Bench:
     def open(self, raw: bytes) -> Opened:
         """What the practice finds in an answer, now."""
         return self.practice.open(raw, self.clock.now())
+
+    def wrap(self, payload: bytes, **changes: object) -> bytes:
+        """Any payload as a message of this practice, signed and sealed as a lot would be."""
+        practice = self.practice
+        lot = practice.lot(practice.fse(1))
+        envelope = Envelope(
+            sender="cabinet@practice.test",
+            recipient="01349@349.01.rss.fr",
+            sender_number=lot.header.sender,
+            compostage=lot.header.numbers.compostage,
+            count=1,
+            description="SESAM/FSE/Z",
+        )
+        return seal_content(
+            payload,
+            replace(envelope, **changes),  # type: ignore[arg-type]
+            recipient_certificate=practice.authority.receiver_keys().decryption.certificate,
+            policy=policy_named("modern"),
+            signer=practice.cps,
+            rng=os.urandom,
+            now=lot.header.created,
+        )
 
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         """Ask the ledger."""
@@ -216,6 +278,7 @@ def build(tmp_path: Path, practice: Practice, people: InsuredBase) -> Iterator[C
         *,
         people: InsuredBase = people,
         practitioners: dict[str, tuple[Practitioner, ...]] | None = None,
+        insurers: InsurerBase | None = None,
         **changes: object,
     ) -> Bench:
         state, clock = tmp_path / f"state{len(benches)}", SimulatedClock(NOW)
@@ -224,7 +287,7 @@ def build(tmp_path: Path, practice: Practice, people: InsuredBase) -> Iterator[C
         )
         practice.policy_name = config.policy
         known = {BILLING: (Practitioner(),)} if practitioners is None else practitioners
-        bench = Bench(practice, assemble(config, people, known), clock, tmp_path / "mail")
+        bench = Bench(practice, assemble(config, people, known, insurers), clock, config.maildir)
         benches.append(bench)
         return bench
 

@@ -16,7 +16,6 @@ from gateway.cms.enveloped import encrypt
 from gateway.cms.policy import MODERN
 from gateway.cms.signed import SoftwareSigner
 from gateway.lots.fse import Fse
-from gateway.lots.sealing import Envelope, seal_content
 from gateway.pki.opposition import Opposition, OppositionList, encode_base
 from gateway.records import security
 from gateway.records.arl import Arl, parse_arl
@@ -26,29 +25,6 @@ if TYPE_CHECKING:
     from conftest import Bench
 
 NOW_CODE = "1000"
-
-
-def wrap(bench: Bench, payload: bytes, **changes: object) -> bytes:
-    """Any payload as a message of this practice, signed and sealed as a lot would be."""
-    practice = bench.practice
-    lot = practice.lot(practice.fse(1))
-    envelope = Envelope(
-        sender="cabinet@practice.test",
-        recipient="01349@349.01.rss.fr",
-        sender_number=lot.header.sender,
-        compostage=lot.header.numbers.compostage,
-        count=1,
-        description="SESAM/FSE/Z",
-    )
-    return seal_content(
-        payload,
-        replace(envelope, **changes),  # type: ignore[arg-type]
-        recipient_certificate=practice.authority.receiver_keys().decryption.certificate,
-        policy=MODERN,
-        signer=practice.cps,
-        rng=os.urandom,
-        now=lot.header.created,
-    )
 
 
 def arl_of(answer: Answer) -> Arl:
@@ -112,8 +88,8 @@ def broken_messages(bench: Bench) -> dict[str, bytes]:
         "damaged": head + b"\r\n\r\n" + b"\r\n".join(lines),
         "truncated": good[: len(good) // 2],
         "empty body": head + b"\r\n\r\n",
-        "other content": wrap(bench, b"", description="SESAM/ARL/Z"),
-        "bomb": wrap(bench, bytes(20_000_000)),
+        "other content": bench.wrap(b"", description="SESAM/ARL/Z"),
+        "bomb": bench.wrap(bytes(20_000_000)),
         "unsigned": head + b"\r\n\r\n" + _base64_lines(outer),
     }
 
@@ -226,20 +202,6 @@ def test_flipped_bits_have_one_answer(build: Callable[..., Bench], policy: str) 
     assert bench.handle(head + b"\r\n\r\n" + _base64_lines(bytes(data))).positive
 
 
-def test_key_of_the_insured_number(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A well-signed invoice with a wrong NIR key is refused as F at its position, without the number."""
-    from tools.receiver import core
-
-    raw = bench.practice.message(6)
-    with monkeypatch.context() as patch:
-        patch.setattr(core, "nir_key", lambda nir: 1)
-        arl = arl_of(bench.handle(raw))
-    [reject] = arl.rejects
-    assert (reject.error_class, reject.code, reject.invoice, reject.position) == ("F", "2003", 6, 25)
-    assert bench.practice.fse(9).view().nir not in reject.text
-    assert bench.handle(bench.practice.message(6)).positive
-
-
 def test_another_professional_cannot_send_for_this_one(bench: Bench) -> None:
     """A valid CPS that signs around somebody else's lot is refused as S; the owner's is accepted."""
     practice = bench.practice
@@ -254,12 +216,12 @@ def test_the_outside_must_agree_with_the_inside(bench: Bench) -> None:
     practice = bench.practice
     lot = practice.lot(practice.fse(1))
     right = {"compostage": lot.header.numbers.compostage}
-    assert refused(bench, wrap(bench, lot.file, **right | {"compostage": "2026112009300099999"})) == "E1000"
-    assert refused(bench, wrap(bench, lot.file, **right | {"sender_number": "00000991000017"})) == "E1000"
-    mail = wrap(bench, lot.file, **right | {"count": 7})
+    assert refused(bench, bench.wrap(lot.file, **right | {"compostage": "2026112009300099999"})) == "E1000"
+    assert refused(bench, bench.wrap(lot.file, **right | {"sender_number": "00000991000017"})) == "E1000"
+    mail = bench.wrap(lot.file, **right | {"count": 7})
     arl = arl_of(bench.handle(mail))
     assert (arl.error_class, arl.error_code, arl.digest) == ("E", "1000", hashlib.sha256(mail).digest())
-    assert bench.handle(wrap(bench, lot.file, **right)).positive
+    assert bench.handle(bench.wrap(lot.file, **right)).positive
 
 
 def test_opposition(build: Callable[..., Bench], tmp_path: Path) -> None:
@@ -273,7 +235,7 @@ def test_opposition(build: Callable[..., Bench], tmp_path: Path) -> None:
     listed = build(opposition=path)
     arl = arl_of(listed.handle(listed.practice.message(5)))
     assert (arl.positive, arl.error_class, arl.error_code) == (False, "V", "6001")
-    assert [(reject.invoice, reject.record) for reject in arl.rejects] == [(5, 3)]
+    assert [(reject.invoice, reject.record, reject.position) for reject in arl.rejects] == [(5, 7, 58)]
     assert listed.rows("SELECT count(*) FROM claim") == [(0,)]
     assert free.handle(free.practice.message(5)).positive
 

@@ -65,7 +65,7 @@ def test_a_lot_number_is_used_once(bench: Bench) -> None:
         bench.handle(practice.seal(practice.lot(practice.fse(number), numbers=numbers)).message)
         for number, numbers in ((1, numbers), (2, again), (2, practice.numbers(3)))
     ]
-    assert [(answer.positive, answer.code) for answer in answers] == [(True, ""), (False, "3003"), (True, "")]
+    assert [(answer.positive, answer.code) for answer in answers] == [(True, ""), (False, "3004"), (True, "")]
 
 
 def test_an_invoice_is_paid_once(bench: Bench) -> None:
@@ -129,9 +129,10 @@ def test_ledger_itself_forbids_a_second_payment(bench: Bench) -> None:
     """Even a faulty receiver could not pay twice: the unique index and the check of the table refuse it."""
     bench.handle(bench.practice.message(1))
     copy = (
-        "INSERT INTO claim (lot, record, practitioner, number, first, decision, code, amo_paid, amc_paid,"
-        " detail)"
-        " SELECT lot, record, practitioner, number, ?, decision, code, amo_paid, amc_paid, detail FROM claim"
+        "INSERT INTO claim (lot, record, payer, origin, payee, practitioner, number, first, decision, code,"
+        " amo_paid, amc_paid, detail)"
+        " SELECT lot, record, payer, origin, payee, practitioner, number, ?, decision, code, amo_paid,"
+        " amc_paid, detail FROM claim"
     )
     for first in (1, 0):
         with pytest.raises(StoreError, match="nothing was kept"), bench.parts.ledger.transaction():

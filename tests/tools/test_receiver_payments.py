@@ -60,17 +60,18 @@ def test_a_third_party_invoice_is_paid_as_asked(bench: Bench) -> None:
     assert bench.parts.paymaster.pay_due() == []
 
 
-def test_full_third_party_pays_both_shares(bench: Bench) -> None:
-    """AMO and AMC come back in the same return; the lines carry both amounts."""
-    payment = one(
-        bench,
-        complementary="0099999996",
-        third_party="full",
-        beneficiary=Beneficiary(BORN, complementary="tm100"),
-    )
+def test_a_solidarity_cover_is_paid_whole_by_the_caisse(build: Callable[..., Bench]) -> None:
+    """CSS without another insurer: AMO and AMC come back in the same return, the lines carry both amounts."""
+    bench = build(people=InsuredBase([replace(KNOWN, exemptions=frozenset({"css"}))]))
+    payment = one(bench, third_party="full", beneficiary=Beneficiary(BORN, css=True), pathway="S1")
     assert payment.amc is not None
-    assert (payment.amo.paid_cents, payment.amc.paid_cents, payment.paid_cents) == (2100, 900, 3000)
-    assert [(line.code, line.paid_cents, line.amc_cents) for line in payment.lines] == [("G", 2100, 900)]
+    assert (payment.amo.paid_cents, payment.amc.paid_cents) == (
+        payment.amo.asked_cents,
+        payment.amc.asked_cents,
+    )
+    [line] = payment.lines
+    assert (line.paid_cents, line.amc_cents) == (payment.amo.paid_cents, payment.amc.paid_cents)
+    assert line.amc_cents > 0
 
 
 def test_without_third_party_there_is_no_line(bench: Bench) -> None:
@@ -158,7 +159,7 @@ def test_ald_obliges_to_third_party_and_is_signalled(bench: Bench) -> None:
 
 def test_another_amount_than_the_caisse_computes(build: Callable[..., Bench]) -> None:
     """A tariff that the caisse does not know for this professional is rejected, secured or not."""
-    bench = build(practitioners={"991000009": (Practitioner(zone="mayotte"),)})
+    bench = build(practitioners={"991000009": (Practitioner(specialty="24"),)})
     payment = one(bench)
     assert payment.amo.state == "R"
     assert payment.rejects[0].code in ("0500001", "0500002")

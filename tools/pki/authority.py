@@ -136,6 +136,19 @@ class Authority:
             DecryptionKey(encryption[0], _der(encryption[1])),
         )
 
+    def stale_receiver_signer(self, now: datetime) -> SoftwareSigner:
+        """The receiver's signer with a certificate that ended the day before `now`; published nowhere."""
+        key, _ = _load_pair(self.directory / "receiver-signature")
+        certificate = self.facturation.issue(
+            fake_name(RECEIVER_NAME),
+            key.public_key(),
+            key_usage=RECEIVER_USAGES["receiver-signature"],
+            not_before=now - timedelta(days=366),
+            not_after=now - timedelta(days=1),
+            serial=serial_number(self.issuer.rng),
+        )
+        return SoftwareSigner(key, _der(certificate))
+
     def practice_keys(self, practice: str) -> PracticeKeys:
         """The decryption key of a practice (a short name), issued at first use."""
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", practice):

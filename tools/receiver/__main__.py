@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import threading
@@ -36,6 +37,10 @@ def _parser() -> argparse.ArgumentParser:
     lots = _state_command(commands, "lots", "list lots and refused messages, newest first")
     lots.add_argument("--limit", type=_count, default=20, help="at most this many of each (20)")
     lots.set_defaults(work=_lots)
+    arl = _state_command(commands, "arl", "read the ARL of one mail, for people or for programs")
+    arl.add_argument("compostage", help="the 19 digits of the mail that brought the lot")
+    arl.add_argument("--json", action="store_true", help="one JSON object a line")
+    arl.set_defaults(work=_arl)
     advance = _state_command(commands, "advance", "bring the payments still to come nearer")
     advance.add_argument("--days", type=_span, default=5, help="how many days (5)")
     advance.add_argument("--day", type=_span, default=86_400, metavar="SECONDS", help="as given to serve")
@@ -50,6 +55,7 @@ def _serve_options(parser: argparse.ArgumentParser) -> None:
     add("--maildir", type=Path, required=True, metavar="DIR", help="the practice's mailbox")
     add("--host", default="127.0.0.1", help="a loopback address (127.0.0.1)")
     add("--port", type=int, default=2525, help="SMTP port, 0 for a free one (2525)")
+    add("--api", type=int, metavar="PORT", help="listen for the local API there, 0 for a free port (no API)")
     add("--policy", choices=("modern", "sesam"), default="modern", help="crypto profile (modern)")
     add("--practice", default="practice", help="whose encryption certificate answers are sealed to")
     add("--directory", type=Path, metavar="FILE", help="TOML: several practices, by sender number")
@@ -87,6 +93,7 @@ def _count(text: str) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from tools.pki import Authority  # noqa: PLC0415
+    from tools.receiver.api import TOKEN_FILE  # noqa: PLC0415
     from tools.receiver.config import ReceiverConfig  # noqa: PLC0415
     from tools.receiver.service import start_receiver  # noqa: PLC0415
 
@@ -98,6 +105,7 @@ def _serve(options: argparse.Namespace) -> int:
         maildir=options.maildir,
         host=options.host,
         port=options.port,
+        api_port=options.api,
         policy=options.policy,
         practice=options.practice,
         directory=options.directory,
@@ -111,6 +119,12 @@ def _serve(options: argparse.Namespace) -> int:
     Authority.load(options.authority).renew_crls(config.clock.now())
     running = start_receiver(config)
     print(f"receiver: {options.policy}, listening on {options.host} port {running.port}", flush=True)
+    if running.api_port is not None:
+        token = options.state / TOKEN_FILE
+        print(
+            f"receiver: API on http://{options.host}:{running.api_port}, token in {plain(str(token))}",
+            flush=True,
+        )
     ended.wait()
     running.stop()
     print("receiver: ended, everything received is in the ledger", flush=True)
@@ -146,6 +160,16 @@ def _lots(options: argparse.Namespace) -> int:
     with _ledger(options.state) as ledger:
         for line in (*lot_lines(ledger, options.limit), *refusal_lines(ledger, options.limit)):
             print(line)
+    return 0
+
+
+def _arl(options: argparse.Namespace) -> int:
+    from tools.receiver.listing import arls  # noqa: PLC0415
+    from tools.receiver.reading import arl_json, arl_lines  # noqa: PLC0415
+
+    with _ledger(options.state) as ledger:
+        for arl in arls(ledger, options.compostage):
+            print(json.dumps(arl_json(arl)) if options.json else "\n".join(arl_lines(arl)))
     return 0
 
 

@@ -13,6 +13,19 @@ OTHER_AMOUNT = "0500001"
 # INVENTED(return-code-act): no public code says that the caisse cannot price an act: 0500 002 does.
 UNKNOWN_ACT = "0500002"
 
+# INVENTED(return-code-member): no public code says that an insurer does not know a member: 0250 060 does.
+UNKNOWN_MEMBER = "0250060"
+# INVENTED(return-code-contract): no public code says that a contract was closed at the care: 0250 061 does.
+CONTRACT_CLOSED = "0250061"
+# INVENTED(return-code-link): no public code says that a caisse hands nothing on to an insurer: 0250 062 does.
+NOT_LINKED = "0250062"
+# INVENTED(return-code-dre): no public code says that an insurer takes no DRE for a contract: 0250 063 does.
+DRE_NOT_TAKEN = "0250063"
+# INVENTED(return-code-share): no public code says that a contract gives another amount: 0500 003 does.
+OTHER_SHARE = "0500003"
+# INVENTED(return-code-refused): no public code says that an insurer refuses a share: 0900 001 does.
+SHARE_REFUSED = "0900001"
+
 TEXTS = {
     ALREADY_PAID: "FACTURE DEJA PAYEE",
     UNKNOWN_INSURED: "ASSURE ABSENT DE NOTRE BASE",
@@ -21,6 +34,12 @@ TEXTS = {
     RIGHTS_CLOSED: "DROITS FERMES A LA DATE DES SOINS",
     OTHER_AMOUNT: "MONTANT DIFFERENT DU MONTANT RECALCULE",
     UNKNOWN_ACT: "ACTE NON TARIFABLE A LA DATE DES SOINS",
+    UNKNOWN_MEMBER: "ADHERENT INCONNU DE L'ORGANISME COMPLEMENTAIRE",
+    CONTRACT_CLOSED: "CONTRAT COMPLEMENTAIRE FERME A LA DATE DES SOINS",
+    NOT_LINKED: "PAS DE LIAISON AVEC L'ORGANISME COMPLEMENTAIRE",
+    DRE_NOT_TAKEN: "DRE NON PREVUE PAR LE CONTRAT",
+    OTHER_SHARE: "PART COMPLEMENTAIRE DIFFERENTE DE CELLE DU CONTRAT",
+    SHARE_REFUSED: "PART COMPLEMENTAIRE REFUSEE PAR L'ORGANISME",
 }
 
 RIGHTS = frozenset({UNKNOWN_INSURED, EXEMPTION_NOT_ON_FILE, NATURE_INCOMPATIBLE, RIGHTS_CLOSED})

@@ -16,16 +16,21 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that no peer can push: sizes in bytes, times in seconds, counts of objects."""
+    """Bounds that no peer can push: sizes in bytes, times in seconds, counts of objects.
+
+    `file_bytes` is above the 999 records of a file, so that one record too many is told as such.
+    `return_bytes` is below what a gateway opens (gateway.lots.sealing.MAX_PAYLOAD).
+    """
 
     message_bytes: int = 4 * 1024 * 1024
-    file_bytes: int = 999 * 128
+    file_bytes: int = 1024 * 1024
     connections: int = 64
     waiting: int = 256
     idle_seconds: float = 30.0
     session_seconds: float = 300.0
     group: int = 64
     return_invoices: int = 2_000
+    return_bytes: int = 3 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class ReceiverConfig:
 
     `authority`: directory made by `python -m tools.pki`; `state`: directory of the ledger and the fault
     control file; `maildir`: the practice's mailbox, used for every sender the `directory` file does not
-    name. `port` 0 takes a free one. `day_seconds`: how long one day lasts for the payment calendar.
+    name. `port` 0 takes a free one. `day_seconds`: how long one day lasts for the payment calendar: a caisse
+    pays after `payment_days`, an insurer `insurer_days` later. `api_port`: where the API listens (api.py),
+    None for no API.
     `profiles`: card profiles (name or file) that the caisse knows beside the shipped ones.
     """
 
@@ -47,6 +54,8 @@ class ReceiverConfig:
     practice: str = "practice"
     day_seconds: float = DAY_SECONDS
     payment_days: int = 5
+    insurer_days: int = 2
+    api_port: int | None = None
     faults: Sequence[str] = ()
     profiles: Sequence[str] = ()
     overrides: Path | None = None

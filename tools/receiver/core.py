@@ -8,28 +8,26 @@ by one writer. `handle` is both, for one message.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from card.layout.nir import nir_key
 from gateway.clock import Clock
 from gateway.errors import GatewayError
 from gateway.failpoint import failpoint
-from gateway.lots.fse import FseView
 from gateway.lots.refusal import LotRefusal
 from gateway.lots.verify import VerifiedLot
 from gateway.pki import OppositionList
 from gateway.records.arl import Arl
-from tools.receiver import codes
-from tools.receiver.adjudication import NOTHING, REJECTED, Adjudicator, Decision
 from tools.receiver.answers import Answer, LotKey
-from tools.receiver.detail import encode_detail
+from tools.receiver.book import RELAYED, Book, Claim
+from tools.receiver.checks import Subject, refusals
+from tools.receiver.claims import Claims, Clerk, already_paid
 from tools.receiver.faults import Faults
-from tools.receiver.ledger import Claim, KnownLot, Ledger, LotRecord, Refusal
+from tools.receiver.ledger import KnownLot, Ledger, LotRecord, Refusal
 from tools.receiver.opening import Gate, Named, Opening
 from tools.receiver.reply import Reply, Secretary, acknowledge
-from tools.receiver.vault import Vault
+from tools.receiver.wrong import wrong_arl
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Judged:
     arl: Arl | None
     reply: Reply
     lot: LotRecord | None = None
-    claims: tuple[Claim, ...] = ()
+    claims: Claims = field(default_factory=Claims)
 
     @property
     def error(self) -> tuple[str, str]:
@@ -69,18 +67,6 @@ class Judged:
         )
 
 
-@dataclass(frozen=True)
-class Payday:
-    """When a claim received now is returned: `days` of `day_seconds` later."""
-
-    days: int
-    day_seconds: float
-
-    def after(self, received: float) -> float:
-        """Seconds since the epoch."""
-        return received + self.days * self.day_seconds
-
-
 class Receiver:
     """Opens, verifies, decides and records lots."""
 
@@ -89,17 +75,16 @@ class Receiver:
         *,
         gate: Gate,
         opposition: OppositionList | None,
-        adjudicator: Adjudicator,
+        clerk: Clerk,
         secretary: Secretary,
         ledger: Ledger,
-        vault: Vault,
         clock: Clock,
-        payday: Payday,
         faults: Faults | None = None,
     ) -> None:
         self.ledger, self.faults = ledger, faults or Faults()
-        self._gate, self._opposition, self._adjudicator = gate, opposition, adjudicator
-        self._secretary, self._vault, self._clock, self._payday = secretary, vault, clock, payday
+        self._gate, self._opposition, self._clerk = gate, opposition, clerk
+        self._secretary, self._clock = secretary, clock
+        self._shown = self.faults.clock(clock)
 
     def handle(self, raw: bytes) -> Answer:
         """Examine one message and record it in one transaction."""
@@ -109,7 +94,7 @@ class Receiver:
 
     def examine(self, raw: bytes) -> Judged:
         """Open, verify, decide, and write the ARL this message deserves. Never raises on any bytes."""
-        when = self._clock.now()
+        when = self._shown.now()
         opening = self._gate.open(raw, when)
         message = hashlib.sha256(raw).digest()
         if opening.verified is None or opening.named is None:
@@ -129,14 +114,22 @@ class Receiver:
         assert verified is not None
         assert named is not None
         views = [fse.view() for fse in verified.fses]
-        refusals = tuple(self._invoice_refusals(verified, views))
-        if refusals:
-            opening = replace(opening, reason=str(refusals[0]))
-        arl = acknowledge(named, when, refusals)
+        triples = zip(verified.fses, views, verified.lot.first_records, strict=True)
+        found = (*self._on_demand(), *refusals([Subject(*three) for three in triples], self._opposition))
+        if found:
+            opening = replace(opening, reason=str(found[0]))
+        arl = acknowledge(named, when, found)
         lot = self._lot(raw, named, verified, arl, when)
-        claims = () if refusals else self._claims(verified, views, when)
+        claims = Claims() if found else self._clerk.claims(verified, views, when.timestamp())
         reply = self._secretary.arl(arl)
         return Judged(raw, message, when, opening, arl, reply, replace(lot, arl=reply.clear), claims)
+
+    def _on_demand(self) -> Sequence[LotRefusal]:
+        fault = self.faults.take("negative-arl")
+        if fault is None:
+            return ()
+        code = "2003" if fault.value is None else f"{fault.value:04.0f}"
+        return (LotRefusal(code, "refused on demand: the fault negative-arl is set"),)
 
     def _refused(self, raw: bytes, message: bytes, when: datetime, opening: Opening) -> Judged:
         assert opening.refusal is not None
@@ -144,19 +137,6 @@ class Receiver:
             return Judged(raw, message, when, opening, None, Reply(b"", b""))
         arl = acknowledge(opening.named, when, (opening.refusal,))
         return Judged(raw, message, when, opening, arl, self._secretary.arl(arl))
-
-    def _invoice_refusals(self, verified: VerifiedLot, views: Sequence[FseView]) -> Iterable[LotRefusal]:
-        """What makes a lot negative although its signatures stand: opposition, then keys of NIR."""
-        if self.faults.take("negative-arl"):
-            yield LotRefusal("2003", "refused on demand: the fault negative-arl is set")
-        for view, record in zip(views, verified.lot.first_records, strict=True):
-            serial = view.vitale_serial.strip()
-            if serial and self._opposition is not None and self._opposition.lookup(serial) is not None:
-                sentence = "the Vitale card is on the opposition list; make a degraded sheet"
-                yield LotRefusal("6001", sentence, record=record, invoice=view.number)
-            if f"{nir_key(view.nir):02d}" != view.nir_key:
-                sentence = "the key of the insured person's number is wrong; read the card again"
-                yield LotRefusal("2003", sentence, record=record, invoice=view.number, position=25)
 
     def _lot(self, raw: bytes, named: Named, verified: VerifiedLot, arl: Arl, when: datetime) -> LotRecord:
         return LotRecord(
@@ -175,30 +155,6 @@ class Receiver:
             arl=b"",
         )
 
-    def _claims(self, verified: VerifiedLot, views: Sequence[FseView], when: datetime) -> tuple[Claim, ...]:
-        due = self._payday.after(when.timestamp())
-        return tuple(
-            self._claim(view, record, self._adjudicator.decide(view), due)
-            for view, record in zip(views, verified.lot.first_records, strict=True)
-        )
-
-    def _claim(self, view: FseView, record: int, decision: Decision, due: float) -> Claim:
-        sealed = self._vault.seal(
-            encode_detail(view, decision), claim_label(view.billing_number, view.number)
-        )
-        return Claim(
-            record=record,
-            practitioner=view.billing_number,
-            number=view.number,
-            first=True,
-            decision=decision.outcome,
-            code=decision.code,
-            amo_paid=decision.amo_paid,
-            amc_paid=decision.amc_paid,
-            due_at=None if decision.outcome == NOTHING else due,
-            detail=sealed,
-        )
-
     # With the ledger
 
     def record(self, batch: Sequence[Judged]) -> list[Answer]:
@@ -211,25 +167,38 @@ class Receiver:
         return answers
 
     def _record(self, judged: Judged) -> Answer:
-        lot = judged.lot
+        lot, ledger = judged.lot, self.ledger
         if lot is None:
             return self._record_refusal(judged)
-        known = self.ledger.find_lot(lot.key)
+        known = ledger.find_lot(lot.key)
         if known is not None and known.digest == lot.digest:
-            return self._again(lot.key, known, judged.when)
-        if known is not None:
-            return self._other_content(judged, "3003", "this file was already received with another content")
-        if lot.positive and self.ledger.lot_number_taken(lot):
-            return self._other_content(judged, "3003", "a lot of this number and date was already received")
-        mail = self.ledger.keep_mail("arl", lot.key.sender, judged.reply.message)
-        self.ledger.keep_lot(lot, self._settle(lot.practitioner, judged.claims), mail)
+            return self._again(lot.key, known)
+        if (refusal := self._used_before(lot, known)) is not None:
+            return self._other_content(judged, refusal)
+        mail = ledger.keep_mail("arl", lot.key.sender, judged.reply.message)
+        claims = self._settle(ledger.caisses, judged.claims.caisse)
+        shares = self._settle(ledger.insurers, _still_due(judged.claims.insurers, claims))
+        ledger.keep_lot(lot, claims, shares, mail)
         self._post(judged, mail)
         return judged.answer
 
-    def _again(self, key: LotKey, known: KnownLot, when: datetime) -> Answer:
+    def _used_before(self, lot: LotRecord, known: KnownLot | None) -> LotRefusal | None:
+        """A number of this lot that belongs to another one (billing facts 2, numbering)."""
+        advice = "look for a second gateway with the same numbers"
+        if known is not None:
+            sentence = f"this file was already received with another content; {advice}"
+            return LotRefusal("3003", sentence, record=1, position=50)
+        if self.ledger.compostage_taken(lot.key):
+            return LotRefusal("3005", f"this mail number was already used for another file; {advice}")
+        if lot.positive and self.ledger.lot_number_taken(lot):
+            sentence = f"a lot of this number and date was already received; {advice}"
+            return LotRefusal("3004", sentence, record=2, position=20)
+        return None
+
+    def _again(self, key: LotKey, known: KnownLot) -> Answer:
         """The same lot once more: the stored ARL goes out again, byte for byte."""
         if known.message:
-            self.ledger.post(known.mail, when.timestamp())
+            self.ledger.post(known.mail, self._now())
         return Answer(
             key=key,
             positive=known.positive,
@@ -241,15 +210,13 @@ class Receiver:
             invoices=known.invoices,
         )
 
-    def _other_content(self, judged: Judged, code: str, sentence: str) -> Answer:
+    def _other_content(self, judged: Judged, refusal: LotRefusal) -> Answer:
         """A known id with other content: refused, alarmed, and the first lot stays as it is."""
         assert judged.opening.named is not None
-        refusal = LotRefusal(code, f"{sentence}; look for a second gateway with the same numbers")
         arl = acknowledge(judged.opening.named, judged.when, (refusal,))
         opening = replace(judged.opening, verified=None, refusal=refusal, reason=str(refusal))
-        refused = replace(
-            judged, opening=opening, arl=arl, reply=self._secretary.arl(arl), lot=None, claims=()
-        )
+        reply = self._secretary.arl(arl)
+        refused = replace(judged, opening=opening, arl=arl, reply=reply, lot=None, claims=Claims())
         return replace(self._record_refusal(refused), alarm=True)
 
     def _record_refusal(self, judged: Judged) -> Answer:
@@ -258,7 +225,7 @@ class Receiver:
         if known is not None:
             message = b"" if known.mail is None else self.ledger.read_mail(known.mail)
             if known.mail is not None:
-                self.ledger.post(known.mail, judged.when.timestamp())
+                self.ledger.post(known.mail, self._now())
             return replace(judged.answer, arl=known.arl, message=message, repeated=True)
         answer, mail = judged.answer, None
         if answer.message and judged.opening.named is not None:
@@ -273,42 +240,39 @@ class Receiver:
         )
         return answer
 
-    def _settle(self, practitioner: str, claims: Sequence[Claim]) -> list[Claim]:
-        """Claims whose number this practitioner has used before become rejects: never paid twice."""
-        known = self.ledger.known_numbers(practitioner, [claim.number for claim in claims])
+    def _settle(self, book: Book, claims: Sequence[Claim]) -> list[Claim]:
+        """Claims whose number this practitioner has used before become rejects: never paid twice.
+
+        A share that the caisse hands on although its DRE came first is no demand of anybody: left out.
+        """
+        if not claims:
+            return []
+        known = book.known_numbers(claims[0].practitioner, [claim.number for claim in claims])
         settled = []
         for claim in claims:
-            settled.append(
-                _already_paid(claim, self._payday, self._clock) if claim.number in known else claim
-            )
+            if claim.number not in known:
+                settled.append(claim)
+            elif claim.origin != RELAYED:
+                settled.append(already_paid(claim, self._clerk.payday.after(self._now())))
             known.add(claim.number)
         return settled
 
     def _post(self, judged: Judged, mail: int) -> None:
         """Put the ARL into the outbox, or what a fault makes of it."""
-        at, faults = judged.when.timestamp(), self.faults
+        at, faults = self._now(), self.faults
         if not judged.reply.message or faults.take("drop-arl"):
             return
-        if judged.arl is not None and (wrong := _wrong_arl(judged.arl, faults)) is not None:
-            mail = self.ledger.keep_mail("arl", judged.arl.destination, self._secretary.arl(wrong).message)
+        if judged.arl is not None and (wrong := wrong_arl(judged.arl, faults, self._secretary)):
+            mail = self.ledger.keep_mail("arl", judged.arl.destination, wrong)
+        at += faults.seconds("late-arl", 86_400.0)
         self.ledger.post(mail, at, copies=2 if faults.take("duplicate-arl") else 1)
 
-
-def claim_label(practitioner: str, number: int) -> bytes:
-    """What binds a sealed detail to its claim."""
-    return f"{practitioner}/{number}".encode("ascii")
-
-
-def _already_paid(claim: Claim, payday: Payday, clock: Clock) -> Claim:
-    due = claim.due_at if claim.due_at is not None else payday.after(clock.now().timestamp())
-    return replace(
-        claim, first=False, decision=REJECTED, code=codes.ALREADY_PAID, amo_paid=0, amc_paid=0, due_at=due
-    )
+    def _now(self) -> float:
+        """The true moment: the outbox and the calendar know no shifted clock."""
+        return self._clock.now().timestamp()
 
 
-def _wrong_arl(arl: Arl, faults: Faults) -> Arl | None:
-    if faults.take("arl-wrong-digest"):
-        return replace(arl, digest=hashlib.sha256(arl.digest).digest())
-    if faults.take("arl-other-lot"):
-        return replace(arl, lot_number=arl.lot_number % 999 + 1)
-    return None
+def _still_due(shares: Sequence[Claim], claims: Sequence[Claim]) -> Sequence[Claim]:
+    """Nothing is handed on for an invoice that the caisse has just found to be a repeat."""
+    repeated = {claim.number for claim in claims if not claim.first}
+    return [share for share in shares if share.number not in repeated]

@@ -17,7 +17,7 @@ class Postman:
     def deliver(self) -> dict[str, int]:
         """Deliver everything that waits; counts by kind of mail. StoreError leaves the rest for later."""
         counts: dict[str, int] = {}
-        while waiting := self._ledger.waiting_mail():
+        while waiting := self._ledger.waiting_mail(self._clock.now().timestamp()):
             done = []
             for row, kind, sender, body in waiting:
                 failpoint("receiver-deliver-before")

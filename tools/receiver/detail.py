@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from gateway.lots.fse import ActLine, FseView
+from gateway.lots.organism import Complementary
 from gateway.records.noemie_file import NoemieReject, PaidLine, Payment, Remark, Share
-from tools.receiver.adjudication import PAID, REJECTED, Decision, birthday, day
+from tools.receiver.adjudication import AWAITED, PAID, REJECTED, Decision, birthday, copayment, day
+from tools.receiver.book import FROM_DRE, FROM_FSE, DueClaim
 from tools.receiver.codes import TEXTS
 from tools.receiver.insured import InsuredBase
-from tools.receiver.ledger import DueClaim
+from tools.receiver.insurers import insurer_number
 
 _NATURES = {"30": "AM", "41": "AT"}
 _DEGRADED = 5
+_HANDED_ON = "PART COMPLEMENTAIRE TRANSMISE A L'ORGANISME {}"
+_BY_DRE = "PART COMPLEMENTAIRE ATTENDUE PAR DRE"
 
 
-def encode_detail(view: FseView, decision: Decision) -> bytes:
+def encode_detail(view: FseView, decision: Decision, origin: str, member: str = "") -> bytes:
     """The facts of one invoice; every name in it is needed by an entity of the return."""
     return json.dumps(
         {
-            "type": "B" if view.mode == _DEGRADED else "F",
+            "type": _invoice_type(view, origin),
             "date": view.care_date,
             "nature": _NATURES.get(view.nature, "AS"),
             "person": (view.nir, view.nir_key, view.own_nir, view.own_key, view.birth_date, view.birth_rank),
             "third_party": view.third_party,
             "amo": view.amo_cents,
             "amc": view.amc_cents,
-            "amc_number": view.complementary_number,
+            "amc_number": insurer_number(view.complementary_number),
+            "amc_state": decision.amc_state,
+            "amc_code": decision.amc_code,
+            "member": member,
+            "line": decision.line,
             "lines": [_line(line) for line in view.lines],
+            "local": decision.local,
             "remarks": decision.remarks,
         },
         separators=(",", ":"),
     ).encode("ascii")
 
 
+def _invoice_type(view: FseView, origin: str) -> str:
+    """Entity 102, position 30."""
+    if origin == FROM_FSE:
+        return "B" if view.mode == _DEGRADED else "F"
+    return "D" if origin == FROM_DRE else "A"
+
+
 def _line(line: ActLine) -> tuple[object, ...]:
     return (
         line.date,
-        line.code,
+        line.b2_act,
         line.quantity,
         int(line.coefficient * 100),
         line.unit_cents,
@@ -47,16 +66,16 @@ def _line(line: ActLine) -> tuple[object, ...]:
         line.amo_cents,
         line.amc_cents,
         line.charged_cents,
+        copayment(line),
     )
 
 
 def decode_payment(due: DueClaim, data: bytes, insured: InsuredBase) -> Payment:
     """The whole answer about one invoice: what was asked, what is paid, why not, what is signalled."""
     facts = json.loads(data)
-    claim = due.claim
+    claim, answer = due.claim, _Answer(due, facts)
     nir, key, own_nir, own_key, birth, birth_rank = facts["person"]
     person = insured.find(nir, birth)
-    rejected = claim.decision == REJECTED
     return Payment(
         invoice=claim.number,
         lot_number=due.lot_number,
@@ -66,14 +85,12 @@ def decode_payment(due: DueClaim, data: bytes, insured: InsuredBase) -> Payment:
         nature=facts["nature"],
         nir=nir,
         nir_key=key,
-        amo=Share(facts["amo"], claim.amo_paid, claim.decision),
-        amc=_amc(due, facts["amc"], facts["amc_number"], facts["third_party"] == "full"),
-        lines=tuple(
-            _paid_line(at, line, claim.decision == PAID, claim.amc_paid > 0)
-            for at, line in enumerate(facts["lines"], 1)
-        ),
-        rejects=(NoemieReject(claim.code, TEXTS[claim.code]),) if rejected else (),
-        remarks=tuple(Remark(code, TEXTS[code]) for code in facts["remarks"]) if not rejected else (),
+        amo=answer.amo,
+        amc=answer.amc,
+        lines=tuple(answer.lines()),
+        rejects=tuple(answer.rejects()),
+        remarks=() if answer.is_rejected else tuple(Remark(code, TEXTS[code]) for code in facts["remarks"]),
+        comments=tuple(answer.comments()),
         name=person.name if person else "",
         first_name=person.first_name if person else "",
         own_nir=own_nir,
@@ -83,14 +100,75 @@ def decode_payment(due: DueClaim, data: bytes, insured: InsuredBase) -> Payment:
     )
 
 
-def _amc(due: DueClaim, asked: int, number: str, is_full: bool) -> Share | None:
-    if not asked or not is_full:
-        return None
-    return Share(asked, due.claim.amc_paid, due.claim.decision, number.strip())
+@dataclass(frozen=True)
+class _Answer:
+    """One payer's words about one invoice: a caisse speaks of both shares, an insurer of its own only."""
+
+    due: DueClaim
+    facts: dict[str, Any]
+
+    @property
+    def is_rejected(self) -> bool:
+        return self.due.claim.decision == REJECTED
+
+    @property
+    def is_caisse(self) -> bool:
+        return self.due.claim.origin == FROM_FSE
+
+    @property
+    def amo(self) -> Share:
+        claim = self.due.claim
+        return Share(self.facts["amo"], claim.amo_paid, claim.decision) if self.is_caisse else Share(0, 0, "")
+
+    @property
+    def amc(self) -> Share | None:
+        claim, asked = self.due.claim, self.facts["amc"]
+        if not asked or self.facts["third_party"] != "full":
+            return None
+        state = claim.decision if self.is_rejected or not self.is_caisse else self.facts["amc_state"]
+        member = "" if self.is_caisse else self.facts["member"]
+        return Share(asked, claim.amc_paid, state, self.facts["amc_number"], member)
+
+    def lines(self) -> Iterator[PaidLine]:
+        """Entity 210 of each act: what this payer pays of it."""
+        claim, local = self.due.claim, self.facts["local"]
+        for at, line in enumerate(self.facts["lines"], 1):
+            amo = self.is_caisse and claim.decision == PAID
+            added = local[at - 1] if local and amo else (0, 0)
+            yield _paid_line(at, line, is_paid=amo, is_amc_paid=claim.amc_paid > 0, local=added)
+
+    def rejects(self) -> Iterator[NoemieReject]:
+        """Entity 294: of the whole invoice or of one act; share C when only the complementary share is."""
+        claim = self.due.claim
+        line = self.facts["line"] if claim.first else 0
+        if self.is_rejected:
+            share, level = "O" if self.is_caisse else "C", "L" if line else "F"
+            yield NoemieReject(claim.code, TEXTS[claim.code], level, share, **self._act(line))
+        elif self.facts["amc_state"] == REJECTED:
+            code = self.facts["amc_code"]
+            yield NoemieReject(code, TEXTS[code], "F", "C")
+
+    def _act(self, line: int) -> dict[str, Any]:
+        """The act that a reject of level L names."""
+        if not line:
+            return {}
+        when, code, *_ = self.facts["lines"][line - 1]
+        executor = self.due.claim.practitioner
+        return {"act": str(code)[:5], "line": line, "date": day(str(when)), "executor": executor}
+
+    def comments(self) -> Iterator[str]:
+        """Entity 295: where the complementary share went."""
+        if self.is_rejected or not self.is_caisse or self.facts["amc_state"] != AWAITED:
+            return
+        number = self.facts["amc_number"]
+        yield _HANDED_ON.format(Complementary(number).b2_number) if number else _BY_DRE
 
 
-def _paid_line(at: int, line: tuple[str | int, ...], is_paid: bool, is_amc_paid: bool) -> PaidLine:
-    care, code, quantity, coefficient, unit, base, rate, amo, amc, charged = line
+# INVENTED(noemie-210-local): 210 has the whole rate and amount, its local fields what the local scheme adds.
+def _paid_line(
+    at: int, line: tuple[str | int, ...], *, is_paid: bool, is_amc_paid: bool, local: tuple[int, int]
+) -> PaidLine:
+    care, code, quantity, coefficient, unit, base, rate, amo, amc, charged, left = line
     return PaidLine(
         line=at,
         care_date=day(str(care)),
@@ -102,5 +180,14 @@ def _paid_line(at: int, line: tuple[str | int, ...], is_paid: bool, is_amc_paid:
         rate=int(rate),
         paid_cents=int(amo) if is_paid else 0,
         charged_cents=int(charged),
+        local_rate=local[0],
+        local_cents=local[1],
+        amc_rate=_percent(int(amc), int(left)) if is_amc_paid else 0,
         amc_cents=int(amc) if is_amc_paid else 0,
+        amc_base_cents=int(left) if is_amc_paid else 0,
     )
+
+
+def _percent(part: int, whole: int) -> int:
+    """A whole percentage, at most 999 (the field has three digits)."""
+    return min(999, round(100 * part / whole)) if whole else 0

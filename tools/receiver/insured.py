@@ -10,21 +10,24 @@ then changed by an overrides file (TOML), so that card and base can differ on pu
     exemptions = []            # what is on file: ald, maternity, css, ame, aspa
     rights = [[2020-01-01, 2030-12-31]]
     alsace_moselle = true
+    organism = "02-349"        # régime and organism that insures them now: another one does not know them
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from gateway.errors import InputError
 from tools.receiver.config import read_rows
 
 EXEMPTIONS = ("ald", "maternity", "css", "ame", "aspa")
-_KEYS = {"nir", "birth_date", "known", "exemptions", "rights", "alsace_moselle"}
+_KEYS = {"nir", "birth_date", "known", "exemptions", "rights", "alsace_moselle", "organism"}
+_ORGANISM = re.compile(r"\d{2}-\d{3}")
 
 Period = tuple[date, date]
 """First and last day, both included."""
@@ -32,7 +35,10 @@ Period = tuple[date, date]
 
 @dataclass(frozen=True)
 class Insured:
-    """One beneficiary as the caisse knows them. `birth_date` is AAMMJJ, as an invoice writes it."""
+    """One beneficiary as the caisse knows them. `birth_date` is AAMMJJ, as an invoice writes it.
+
+    `organism`: régime and organism that insures them, such as "01-349"; "" stands for whoever asks.
+    """
 
     nir: str = field(repr=False)
     birth_date: str = field(repr=False)
@@ -41,6 +47,7 @@ class Insured:
     alsace_moselle: bool = False
     name: str = field(default="", repr=False)
     first_name: str = field(default="", repr=False)
+    organism: str = ""
 
     def has_rights(self, on: date) -> bool:
         """Whether a period of rights holds on this day."""
@@ -55,10 +62,15 @@ class InsuredBase:
         for person in people:
             self._people.setdefault(person.nir, []).append(person)
 
-    def find(self, nir: str, birth_date: str) -> Insured | None:
-        """The beneficiary, or None when the base does not know them."""
+    def find(self, nir: str, birth_date: str, organism: str = "") -> Insured | None:
+        """The beneficiary as this organism's base has them; None when it does not know them.
+
+        `organism`: régime and organism ("01-349"); "" asks all of them.
+        """
         for person in self._people.get(nir, ()):
-            if person.birth_date == birth_date:
+            if person.birth_date == birth_date and (
+                "" in (organism, person.organism) or organism == person.organism
+            ):
                 return person
         return None
 
@@ -84,10 +96,7 @@ def _override(people: Sequence[Insured], row: Mapping[str, Any], where: str) -> 
         raise InputError(f"{where}: unknown key {sorted(unknown)[0]!r}; use {', '.join(sorted(_KEYS))}")
     if set(row.get("exemptions", ())) - set(EXEMPTIONS):
         raise InputError(f"{where}: exemptions are {', '.join(EXEMPTIONS)}")
-    birth = row.get("birth_date")
-    wanted = f"{birth:%y%m%d}" if isinstance(birth, date) else None
-    nir = str(row.get("nir", ""))[:13]
-    chosen = [p for p in people if p.nir == nir and wanted in (None, p.birth_date)]
+    chosen = chosen_people(people, row)
     if not chosen:
         raise InputError(
             f"{where}: nobody in the base has this nir and birth_date; copy them from the profile"
@@ -98,6 +107,33 @@ def _override(people: Sequence[Insured], row: Mapping[str, Any], where: str) -> 
     )
 
 
+class _Person(Protocol):
+    @property
+    def nir(self) -> str: ...
+
+    @property
+    def birth_date(self) -> str: ...
+
+
+P = TypeVar("P", bound=_Person)
+
+
+def chosen_people(people: Iterable[P], row: Mapping[str, Any]) -> list[P]:
+    """Those that an entry of an overrides file names by `nir` and, if given, `birth_date`."""
+    birth = row.get("birth_date")
+    wanted = f"{birth:%y%m%d}" if isinstance(birth, date) else None
+    nir = str(row.get("nir", ""))[:13]
+    return [person for person in people if person.nir == nir and wanted in (None, person.birth_date)]
+
+
+def read_periods(value: Any, where: str) -> tuple[Period, ...]:
+    """Pairs of dates of an overrides file; InputError says where they are not."""
+    periods = tuple(tuple(period) for period in value)
+    if not all(len(p) == 2 and all(isinstance(day, date) for day in p) for p in periods):
+        raise InputError(f"{where} are pairs of dates, first and last day")
+    return periods
+
+
 def _changed(person: Insured, row: Mapping[str, Any], where: str) -> Insured:
     changes: dict[str, Any] = {}
     if "exemptions" in row:
@@ -105,8 +141,9 @@ def _changed(person: Insured, row: Mapping[str, Any], where: str) -> Insured:
     if "alsace_moselle" in row:
         changes["alsace_moselle"] = bool(row["alsace_moselle"])
     if "rights" in row:
-        periods = tuple(tuple(period) for period in row["rights"])
-        if not all(len(p) == 2 and all(isinstance(day, date) for day in p) for p in periods):
-            raise InputError(f"{where}: rights are pairs of dates, first and last day")
-        changes["rights"] = periods
+        changes["rights"] = read_periods(row["rights"], f"{where}: rights")
+    if "organism" in row:
+        if not _ORGANISM.fullmatch(str(row["organism"])):
+            raise InputError(f"{where}: an organism is written like 01-349")
+        changes["organism"] = str(row["organism"])
     return replace(person, **changes)

@@ -1,15 +1,15 @@
 """The ledger: what was received, answered, decided and paid. SQLite, one file, one writer.
 
 Everything a message changes is written inside one `transaction()`: the lot under its id, its claims, its
-ARL and the ARL's place in the outbox. A unique index, not a check in code, makes a second payment of one
-invoice impossible. `sqlite3` is used directly: one engine, one writer, and the hot path is two statements.
+ARL and the ARL's place in the outbox. Claims stand in two books (book.py): the caisses' and the insurers'.
+`sqlite3` is used directly: one engine, one writer, and the hot path is two statements.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,8 @@ from typing import Any
 
 from gateway.errors import StoreError
 from tools.receiver.answers import LotKey
-from tools.receiver.schema import open_database
+from tools.receiver.book import FROM_FSE, Account, Book, Claim, DueClaim
+from tools.receiver.schema import BOOKS, open_database
 
 _KEPT_REFUSALS = 10_000
 LEDGER_FILE = "ledger.db"
@@ -57,26 +58,6 @@ class LotRecord:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """One invoice and its decision: P paid, R rejected, N nothing to return. Amounts in cents.
-
-    `due_at`: when its line belongs in a payment return, None when nothing is returned for it.
-    `detail` is sealed by the vault: the ledger itself names nobody.
-    """
-
-    record: int
-    practitioner: str
-    number: int
-    first: bool
-    decision: str
-    code: str
-    amo_paid: int
-    amc_paid: int
-    due_at: float | None
-    detail: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
 class Refusal:
     """A message that never became a lot. `message`: SHA-256 of its bytes; `reason` stays in the ledger."""
 
@@ -90,24 +71,13 @@ class Refusal:
     mail: int | None
 
 
-@dataclass(frozen=True)
-class DueClaim:
-    """A claim whose line is due in a return."""
-
-    id: int
-    sender: str
-    organism: str
-    claim: Claim
-    lot_number: int
-    lot_date: str
-
-
 class Ledger:
     """The ledger of one receiver. Thread-safe: one connection, one lock, writers wait for each other."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._db = open_database(path)
+        self.caisses, self.insurers = (Book(self._db, book) for book in BOOKS)
 
     def __enter__(self) -> Ledger:
         return self
@@ -148,8 +118,8 @@ class Ledger:
         """The lot of this id, if it was ever kept."""
         row = self._db.execute(
             "SELECT digest, positive, error_class, code, invoices, arl, body, mail FROM lot JOIN mail"
-            " ON mail.id = lot.mail WHERE lot.sender = ? AND file_id = ? AND compostage = ?",
-            (key.sender, key.file_id, key.compostage),
+            " ON mail.id = lot.mail WHERE lot.sender = ? AND compostage = ? AND file_id = ?",
+            (key.sender, key.compostage, key.file_id),
         ).fetchone()
         return None if row is None else KnownLot(row[0], bool(row[1]), *row[2:])
 
@@ -162,14 +132,19 @@ class Ledger:
         ).fetchone()
         return row is not None
 
-    def known_numbers(self, practitioner: str, numbers: Sequence[int]) -> set[int]:
-        """Which of these invoice numbers this practitioner has used before."""
-        marks = ",".join("?" * len(numbers))
-        query = f"SELECT number FROM claim WHERE practitioner = ? AND first AND number IN ({marks})"  # noqa: S608
-        return {row[0] for row in self._db.execute(query, (practitioner, *numbers))}
+    def compostage_taken(self, key: LotKey) -> bool:
+        """Whether this sender has used this mail number for another file."""
+        row = self._db.execute(
+            "SELECT 1 FROM lot WHERE sender = ? AND compostage = ? AND file_id <> ?",
+            (key.sender, key.compostage, key.file_id),
+        ).fetchone()
+        return row is not None
 
-    def keep_lot(self, lot: LotRecord, claims: Sequence[Claim], mail: int) -> int:
-        """Write the lot and its claims; call inside `transaction()`. Returns the row id of the lot."""
+    def keep_lot(self, lot: LotRecord, claims: Iterable[Claim], shares: Iterable[Claim], mail: int) -> int:
+        """Write the lot, its claims on the caisse and on insurers; call inside `transaction()`.
+
+        Returns the row id of the lot.
+        """
         key = lot.key
         row = self._db.execute(
             "INSERT INTO lot (sender, file_id, compostage, digest, positive, error_class, code, practitioner,"
@@ -180,12 +155,8 @@ class Ledger:
              lot.arl, mail),
         ).lastrowid  # fmt: skip
         assert row is not None
-        self._db.executemany(
-            "INSERT INTO claim (lot, record, practitioner, number, first, decision, code, amo_paid, amc_paid,"
-            " due_at, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(row, c.record, c.practitioner, c.number, c.first, c.decision, c.code, c.amo_paid, c.amc_paid,
-              c.due_at, c.detail) for c in claims],
-        )  # fmt: skip
+        self.caisses.keep(row, claims)
+        self.insurers.keep(row, shares)
         return row
 
     # Refusals before the signer is known, and ids that come back with other content
@@ -223,14 +194,15 @@ class Ledger:
         return body
 
     def post(self, mail: int, at: float, copies: int = 1) -> None:
-        """Put a mail into the outbox; call inside `transaction()`."""
+        """Put a mail into the outbox, to leave at a moment; call inside `transaction()`."""
         self._db.executemany("INSERT INTO outbox (mail, at) VALUES (?, ?)", [(mail, at)] * copies)
 
-    def waiting_mail(self, limit: int = 100) -> list[tuple[int, str, str, bytes]]:
-        """Undelivered mails, oldest first: outbox id, kind, sender, bytes."""
+    def waiting_mail(self, now: float, limit: int = 100) -> list[tuple[int, str, str, bytes]]:
+        """Undelivered mails whose time has come, oldest first: outbox id, kind, sender, bytes."""
         return self.rows(
             "SELECT outbox.id, kind, sender, body FROM outbox JOIN mail ON mail.id = outbox.mail"
-            " WHERE delivered_at IS NULL ORDER BY outbox.id LIMIT ?",
+            " WHERE delivered_at IS NULL AND at <= ? ORDER BY outbox.id LIMIT ?",
+            now,
             limit,
         )
 
@@ -244,23 +216,9 @@ class Ledger:
     # Payments
 
     def due(self, now: float, limit: int) -> list[DueClaim]:
-        """Claims whose line is due, of one sender, one practitioner and one organism: one return's worth."""
-        rows = self.rows(
-            "WITH next AS (SELECT sender, lot.practitioner AS practitioner, organism FROM claim JOIN lot"
-            " ON lot.id = claim.lot WHERE noemie IS NULL AND due_at <= ? ORDER BY due_at LIMIT 1)"
-            " SELECT claim.id, lot.sender, lot.organism, record, claim.practitioner, claim.number, first,"
-            " decision, claim.code, amo_paid, amc_paid, due_at, detail, lot.number, lot.date"
-            " FROM claim JOIN lot ON lot.id = claim.lot JOIN next USING (sender, organism)"
-            " WHERE noemie IS NULL AND due_at <= ? AND lot.practitioner = next.practitioner"
-            " ORDER BY claim.id LIMIT ?",
-            now,
-            now,
-            limit,
-        )
-        return [
-            DueClaim(r[0], r[1], r[2], Claim(r[3], r[4], r[5], bool(r[6]), *r[7:13]), r[13], r[14])
-            for r in rows
-        ]
+        """Claims whose line is due, of one payer and one practitioner; the caisses go first."""
+        with self._lock:
+            return self.caisses.due(now, limit) or self.insurers.due(now, limit)
 
     def keep_return(self, claims: Sequence[DueClaim], at: float, paid: int, rejects: int, mail: int) -> int:
         """Write a payment return and tie its claims to it; call inside `transaction()`."""
@@ -268,20 +226,26 @@ class Ledger:
         row = self._db.execute(
             "INSERT INTO noemie (sender, practitioner, organism, created_at, paid, invoices, rejects, mail)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (head.sender, head.claim.practitioner, head.organism, at, paid, len(claims), rejects, mail),
+            (head.sender, head.claim.practitioner, head.claim.payer, at, paid, len(claims), rejects, mail),
         ).lastrowid
         assert row is not None
-        ids = [(row, due.id) for due in claims]
-        done = self._db.executemany(
-            "UPDATE claim SET noemie = ? WHERE id = ? AND noemie IS NULL", ids
-        ).rowcount
-        if done != len(ids):
-            raise StoreError("ledger: a claim was returned twice; nothing was written")
+        book = self.caisses if head.claim.origin == FROM_FSE else self.insurers
+        book.tie(claims, row)
         return row
+
+    def post_return(self, noemie: int, at: float) -> bool:
+        """Put the true mail of a return into the outbox again; False when there is no such return."""
+        row = self._db.execute("SELECT mail FROM noemie WHERE id = ?", (noemie,)).fetchone()
+        if row is not None:
+            self.post(row[0], at)
+        return row is not None
+
+    def accounts(self) -> list[Account]:
+        """What each payer has done: the caisses by number, then the insurers."""
+        with self._lock:
+            return self.caisses.accounts() + self.insurers.accounts()
 
     def advance(self, seconds: float) -> int:
         """Bring every payment that is still to come this much nearer; returns how many."""
         with self.transaction():
-            return self._db.execute(
-                "UPDATE claim SET due_at = due_at - ? WHERE noemie IS NULL AND due_at IS NOT NULL", (seconds,)
-            ).rowcount
+            return self.caisses.advance(seconds) + self.insurers.advance(seconds)

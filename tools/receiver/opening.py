@@ -16,13 +16,20 @@ from gateway.cms.enveloped import DecryptionKey
 from gateway.cms.policy import Policy
 from gateway.errors import GatewayError, InputError
 from gateway.exchange.message import Subject
+from gateway.lots.modes import DRE
 from gateway.lots.refusal import LotRefusal
 from gateway.lots.sealing import Opened, open_sealed
 from gateway.lots.verify import VerifiedLot, verify_lot
 from gateway.pki import Purpose, Trust, VitaleAuthority
 
 ENVELOPE_CODE = "1000"
-DESCRIPTIONS = ("SESAM/FSE/Z", "SESAMTEST/FSE/Z")
+DESCRIPTIONS = {
+    "SESAM/FSE/Z": False,
+    "SESAMTEST/FSE/Z": False,
+    "SESAM/DRE/Z": True,
+    "SESAMTEST/DRE/Z": True,
+}
+"""What a message may carry, and whether that is demands to a complementary insurer."""
 _FILE_ID = re.compile(rb"[0-9A-Z]{6}")
 _SUBJECT = re.compile(rb"^Subject: ([!-~]+)\r\n", re.MULTILINE)
 _HEAD = 4096
@@ -87,7 +94,7 @@ class Gate:
             limit=self._limit,
         )
         if opened.envelope.description not in DESCRIPTIONS:
-            raise InputError("the message is opened, but what it carries is not a file of FSE")
+            raise InputError("the message is opened, but what it carries is neither FSE nor DRE")
         return opened
 
     def _verify(self, raw: bytes, opened: Opened, when: datetime) -> Opening:
@@ -158,6 +165,8 @@ def _read_names(opened: Opened) -> Named:
 def _agree(opened: Opened, verified: VerifiedLot) -> None:
     """Outside and inside tell one story: sender, signer, compostage and count (attacks L1 to L7)."""
     outside, lot = opened.envelope, verified.lot
+    if DESCRIPTIONS[outside.description] != (lot.family == DRE):
+        raise LotRefusal("4008", "the message announces FSE and brings DRE, or the other way round")
     if (
         outside.sender_number != verified.file.sender
         or lot.billing_number.rjust(14, "0") != outside.sender_number

@@ -1,4 +1,4 @@
-"""The caisse's files at the start: everybody on the shipped card profiles, cards and base in agreement."""
+"""The files of caisses and insurers at the start: everybody on the shipped card profiles, in agreement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from card.personalise import list_profiles, load_profile
 from card.profile import CpsProfile, InsuredProfile, Person, Profile
 from gateway.billing.request import ZONES, Practitioner
 from gateway.errors import InputError
+from gateway.lots.organism import Organism
 from tools.receiver.insured import Insured, InsuredBase
+from tools.receiver.insurers import Contract, InsurerBase, insurer_number
 
 _SITUATIONS = {ssv.SITUATION_MATERNITY: "maternity", ssv.SITUATION_ASPA: "aspa"}
 
@@ -22,6 +24,17 @@ def known_insured(profiles: Sequence[str] = ()) -> InsuredBase:
         if isinstance(profile, InsuredProfile):
             people += [_insured(profile, person) for person in profile.people]
     return InsuredBase(people)
+
+
+def known_contracts(profiles: Sequence[str] = ()) -> InsurerBase:
+    """Every complementary contract on the shipped insured profiles, and on `profiles`."""
+    return InsurerBase(
+        contract
+        for profile in _all(profiles)
+        if isinstance(profile, InsuredProfile)
+        for person in profile.people
+        for contract in _contracts(profile.nir[:13], person)
+    )
 
 
 def known_practitioners(profiles: Sequence[str] = ()) -> dict[str, tuple[Practitioner, ...]]:
@@ -63,4 +76,23 @@ def _insured(profile: InsuredProfile, person: Person) -> Insured:
         alsace_moselle=any(cover.situation == ssv.SITUATION_ALSACE_MOSELLE for cover in person.coverage),
         name=person.name,
         first_name=person.first_name,
+        organism=_organism(profile),
     )
+
+
+def _organism(profile: InsuredProfile) -> str:
+    where = Organism.of_insured(profile.regime, profile.caisse, profile.centre)
+    return f"{where.regime}-{where.organism}"
+
+
+def _contracts(nir: str, person: Person) -> Iterator[Contract]:
+    """Group 107 is reached through the caisse, group 109 by DRE."""
+    birth = f"{person.birth_date:%y%m%d}"
+    if (one := person.mutuelle) is not None:
+        periods = ((one.period.start, one.period.end),)
+        yield Contract(insurer_number(one.number), nir, birth, one.contract, periods=periods)
+    if (own := person.amc) is not None:
+        periods = ((own.period.start, own.period.end),)
+        yield Contract(
+            insurer_number(own.number), nir, birth, own.contract, own.member, periods, treatment=own.treatment
+        )

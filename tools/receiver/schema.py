@@ -8,7 +8,10 @@ from pathlib import Path
 
 from gateway.errors import StoreError
 
-VERSION = 1
+VERSION = 2
+
+BOOKS = ("claim", "insurer_claim")
+"""Whose claims: those of the caisses, those of the complementary insurers."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS mail (
@@ -20,20 +23,10 @@ CREATE TABLE IF NOT EXISTS lot (
   practitioner TEXT NOT NULL, organism TEXT NOT NULL, number INTEGER NOT NULL, date TEXT NOT NULL,
   invoices INTEGER NOT NULL, received_at REAL NOT NULL, content BLOB NOT NULL, arl BLOB NOT NULL,
   mail INTEGER NOT NULL REFERENCES mail (id),
-  UNIQUE (sender, file_id, compostage)
+  UNIQUE (sender, compostage, file_id)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS lot_number_once
   ON lot (practitioner, organism, number, date) WHERE positive;
-CREATE TABLE IF NOT EXISTS claim (
-  id INTEGER PRIMARY KEY, lot INTEGER NOT NULL REFERENCES lot (id), record INTEGER NOT NULL,
-  practitioner TEXT NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL,
-  decision TEXT NOT NULL, code TEXT NOT NULL, amo_paid INTEGER NOT NULL, amc_paid INTEGER NOT NULL,
-  due_at REAL, detail BLOB NOT NULL, noemie INTEGER REFERENCES noemie (id),
-  CHECK (first OR (amo_paid = 0 AND amc_paid = 0))
-);
-CREATE UNIQUE INDEX IF NOT EXISTS invoice_once ON claim (practitioner, number) WHERE first;
-CREATE INDEX IF NOT EXISTS claim_due ON claim (due_at) WHERE noemie IS NULL AND due_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS claim_lot ON claim (lot);
 CREATE TABLE IF NOT EXISTS noemie (
   id INTEGER PRIMARY KEY, sender TEXT NOT NULL, practitioner TEXT NOT NULL, organism TEXT NOT NULL,
   created_at REAL NOT NULL, paid INTEGER NOT NULL, invoices INTEGER NOT NULL, rejects INTEGER NOT NULL,
@@ -49,6 +42,24 @@ CREATE TABLE IF NOT EXISTS outbox (
 );
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (id) WHERE delivered_at IS NULL;
 """
+
+_BOOK = """
+CREATE TABLE IF NOT EXISTS {book} (
+  id INTEGER PRIMARY KEY, lot INTEGER NOT NULL REFERENCES lot (id), record INTEGER NOT NULL,
+  payer TEXT NOT NULL, origin TEXT NOT NULL, payee TEXT NOT NULL,
+  practitioner TEXT NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL,
+  decision TEXT NOT NULL, code TEXT NOT NULL, amo_paid INTEGER NOT NULL, amc_paid INTEGER NOT NULL,
+  due_at REAL, detail BLOB NOT NULL, noemie INTEGER REFERENCES noemie (id),
+  CHECK (first OR (amo_paid = 0 AND amc_paid = 0)){more}
+);
+CREATE UNIQUE INDEX IF NOT EXISTS {book}_once ON {book} (practitioner, number) WHERE first;
+CREATE INDEX IF NOT EXISTS {book}_due ON {book} (due_at) WHERE noemie IS NULL AND due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS {book}_group ON {book} (payer, practitioner)
+  WHERE noemie IS NULL AND due_at IS NOT NULL;
+"""
+"""One party's claims. The first index, not a check in code, makes a second payment impossible."""
+
+_MORE = {"insurer_claim": ",\n  CHECK (amo_paid = 0)"}
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -84,4 +95,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"ledger {path.name}: the disk cannot keep commits (no WAL with FULL); choose another"
         )
     connection.executescript(TABLES)
+    for book in BOOKS:
+        connection.executescript(_BOOK.format(book=book, more=_MORE.get(book, "")))
     connection.execute(f"PRAGMA user_version={VERSION}")

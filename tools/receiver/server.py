@@ -20,6 +20,7 @@ from tools.receiver.writer import Intake
 _DRAIN_SECONDS = 0.2
 HOST_NAME = "receiver.test"
 KEPT = "250 2.0.0 kept"
+FULL = "421 4.3.2 no room now: try again later"
 BUSY = "451 4.3.2 too many messages wait here: try again later"
 NOT_KEPT = "451 4.3.0 nothing was kept: try again later"
 
@@ -34,22 +35,39 @@ class LotHandler:
         """One message. Whatever it holds, the reply says only whether it was kept."""
         failpoint("receiver-receive-after")
         content = envelope.content
-        future = self._intake.submit(content if isinstance(content, bytes) else (content or "").encode())
+        raw = content if isinstance(content, bytes) else (content or "").encode()
+        for _ in range(2 if self._faults.take("duplicate-delivery") else 1):
+            if (trouble := await self._hand_in(raw)) is not None:
+                return trouble
+        if seconds := self._faults.seconds("slow", 2.0):
+            await asyncio.sleep(seconds)
+        if self._faults.take("reply-lost"):
+            _abort(server)
+        return error_reply(self._faults, "reply-kept") or KEPT
+
+    async def _hand_in(self, raw: bytes) -> str | None:
+        """Give one message to the intake; None once it is on disk, else the reply that says it is not."""
+        future = self._intake.submit(raw)
         if future is None:
             return BUSY
         try:
             await asyncio.shield(asyncio.wrap_future(future))
         except StoreError:
             return NOT_KEPT
-        if slow := self._faults.take("slow"):
-            await asyncio.sleep(2.0 if slow.value is None else slow.value)
-        if self._faults.take("reply-lost"):
-            _abort(server)
-        return KEPT
+        return None
 
     async def handle_exception(self, _error: Exception) -> str:
         """Anything unforeseen: one reply that tells a peer nothing."""
         return NOT_KEPT
+
+
+def error_reply(faults: Faults, name: str) -> str | None:
+    """The SMTP error that a fault asks for, None when it is not in force."""
+    fault = faults.take(name)
+    if fault is None:
+        return None
+    code = int(fault.value or (421 if name == "reply-connect" else 451))
+    return f"{code} {code // 100}.3.0 on demand: the fault {name} is set"
 
 
 class Door(SMTP):
@@ -59,15 +77,19 @@ class Door(SMTP):
         super().__init__(*args, **kwargs)
         self._house = house
         self._budget: asyncio.TimerHandle | None = None
+        self._left: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the peer in, or say 421 and close when the house is full."""
         house = self._house
         assert isinstance(transport, asyncio.Transport)
-        if house.inside >= house.limits.connections or house.faults.take("refuse"):
-            transport.write(b"421 4.3.2 no room now: try again later\r\n")
+        full = house.inside >= house.limits.connections or house.faults.take("refuse")
+        if reply := FULL if full else error_reply(house.faults, "reply-connect"):
+            transport.write(reply.encode("ascii") + b"\r\n")
             transport.close()
             return
+        if fault := house.faults.take("close-at"):
+            self._left = int(fault.value or 1)
         house.inside += 1
         self._budget = self.loop.call_later(house.limits.session_seconds, transport.abort)
         super().connection_made(transport)
@@ -81,16 +103,41 @@ class Door(SMTP):
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a peer that was turned away are dropped."""
-        if self._budget is not None:
+        """Bytes of a peer that was turned away are dropped; the fault `close-at` counts the others."""
+        if self._budget is None:
+            return
+        if self._left is None:
             super().data_received(data)
+            return
+        if self._left > 0:
+            super().data_received(data[: self._left])
+        self._left -= len(data)
+        if self._left <= 0:
+            _abort(self)
 
     def eof_received(self) -> bool | None:
         """End of input; nothing to do for a peer that was turned away."""
         return None if self._budget is None else super().eof_received()
 
+    async def smtp_MAIL(self, arg: str) -> None:  # noqa: N802
+        """MAIL, unless an error is asked for."""
+        if reply := error_reply(self._house.faults, "reply-mail"):
+            await self.push(reply)
+            return
+        await super().smtp_MAIL(arg)
+
+    async def smtp_RCPT(self, arg: str) -> None:  # noqa: N802
+        """RCPT, unless an error is asked for."""
+        if reply := error_reply(self._house.faults, "reply-rcpt"):
+            await self.push(reply)
+            return
+        await super().smtp_RCPT(arg)
+
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         """DATA, unless the line is to break in the middle of it."""
+        if reply := error_reply(self._house.faults, "reply-data"):
+            await self.push(reply)
+            return
         if self._house.faults.take("close-mid-message"):
             await self.push("354 End data with <CR><LF>.<CR><LF>")
             await self._reader.readline()
@@ -106,6 +153,8 @@ class Door(SMTP):
         """Read the message and hand it in; the reply to its final dot."""
         try:
             envelope.content = await read_message(self._reader, self._house.limits.message_bytes)
+            if reply := error_reply(self._house.faults, "reply-end"):
+                return reply
             return str(await self._call_handler_hook("DATA"))
         except TooMuch:
             return "552 Error: Too much mail data"
@@ -128,7 +177,7 @@ class House:
 
     def open(self, host: str, port: int) -> int:
         """Listen; returns the port. InputError when the address is not loopback or is taken."""
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise InputError(
                 f"{host} is not a loopback address: the receiver listens on 127.0.0.1 or ::1 only"
             )
@@ -183,7 +232,8 @@ def _abort(connection: SMTP) -> None:
         connection.transport.abort()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether this is an address of the machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -19,18 +19,22 @@ from gateway.records.noemie_file import NoemieReturn
 from tools.pki import Authority
 from tools.receiver.adjudication import Adjudicator
 from tools.receiver.answers import Answer
+from tools.receiver.api import Api, Controls
+from tools.receiver.claims import Clerk, Payday
 from tools.receiver.config import ReceiverConfig
-from tools.receiver.core import Payday, Receiver
+from tools.receiver.core import Receiver
 from tools.receiver.delivery import Postman
 from tools.receiver.directory import Entry, PracticeDirectory
 from tools.receiver.faults import Faults
 from tools.receiver.insured import InsuredBase
+from tools.receiver.insurers import InsurerBase
 from tools.receiver.ledger import LEDGER_FILE, Ledger
 from tools.receiver.opening import Gate
-from tools.receiver.population import known_insured, known_practitioners
+from tools.receiver.population import known_contracts, known_insured, known_practitioners
 from tools.receiver.reply import Secretary
 from tools.receiver.returns import Paymaster
 from tools.receiver.server import House
+from tools.receiver.shares import ShareJudge
 from tools.receiver.vault import Vault
 from tools.receiver.writer import Intake
 
@@ -52,10 +56,12 @@ def assemble(
     config: ReceiverConfig,
     insured: InsuredBase | None = None,
     practitioners: Mapping[str, Sequence[Practitioner]] | None = None,
+    insurers: InsurerBase | None = None,
 ) -> Parts:
     """Everything but threads and sockets. Errors are one sentence (GatewayError).
 
-    `insured` and `practitioners`: the caisse's files; those of the card profiles when not given.
+    `insured`, `practitioners`, `insurers`: the files of caisses and insurers; those of the card profiles
+    when not given.
     """
     authority, policy = Authority.load(config.authority), policy_named(config.policy)
     trust, keys = authority.trust(), authority.receiver_keys()
@@ -69,22 +75,30 @@ def assemble(
     insured = known_insured(config.profiles) if insured is None else insured
     if practitioners is None:
         practitioners = known_practitioners(config.profiles)
+    insurers = known_contracts(config.profiles) if insurers is None else insurers
     if config.overrides is not None:
-        insured = insured.overridden(config.overrides)
+        insured, insurers = insured.overridden(config.overrides), insurers.overridden(config.overrides)
     ledger = Ledger(config.state / LEDGER_FILE)
     vault = Vault.open(config.state / "ledger.key", config.rng)
     faults = Faults(config.faults, config.state / "faults")
-    secretary = Secretary(policy, keys.signer, trust, directory, config.rng)
+    secretary = Secretary(
+        policy, keys.signer, trust, directory, config.rng, stale_signer=authority.stale_receiver_signer
+    )
+    tables, payday = Tables.load(), Payday(config.payment_days, config.day_seconds, config.insurer_days)
+    clerk = Clerk(
+        Adjudicator(insured, practitioners, tables, insurers),
+        ShareJudge(insurers, practitioners, tables),
+        vault,
+        payday,
+    )
     gate = Gate(keys.decryption, policy, trust, authority.vitale_authority(), config.limits.file_bytes)
     receiver = Receiver(
         gate=gate,
         opposition=OppositionList.load(config.opposition) if config.opposition else None,
-        adjudicator=Adjudicator(insured, practitioners, Tables.load()),
+        clerk=clerk,
         secretary=secretary,
         ledger=ledger,
-        vault=vault,
         clock=config.clock,
-        payday=Payday(config.payment_days, config.day_seconds),
         faults=faults,
     )
     paymaster = Paymaster(
@@ -93,7 +107,8 @@ def assemble(
         insured=insured,
         secretary=secretary,
         clock=config.clock,
-        limit=config.limits.return_invoices,
+        limits=config.limits,
+        faults=faults,
     )
     return Parts(receiver, paymaster, Postman(ledger, directory, config.clock), ledger, faults)
 
@@ -139,20 +154,32 @@ class RunningReceiver:
     _intake: Intake = field(repr=False)
     _pulses: tuple[Pulse, ...] = field(repr=False)
     _lock: IO[bytes] = field(repr=False)
+    _api: Api | None = field(default=None, repr=False)
     _stopped: bool = False
+
+    @property
+    def api_port(self) -> int | None:
+        """Where the API listens, None without one."""
+        return None if self._api is None else self._api.port
 
     def advance(self, days: float, day_seconds: float) -> int:
         """Bring payments still to come `days` nearer and pay what is due; returns how many moved."""
         moved = self.ledger.advance(days * day_seconds)
+        self.wake()
+        return moved
+
+    def wake(self) -> None:
+        """There may be something to pay or to deliver."""
         for pulse in self._pulses:
             pulse.wake()
-        return moved
 
     def stop(self) -> None:
         """Finish what is in hand, close the door, deliver what is due; may be called twice."""
         if self._stopped:
             return
         self._stopped = True
+        if self._api is not None:
+            self._api.close()
         self._house.close()
         self._intake.close()
         for pulse in self._pulses:
@@ -185,10 +212,24 @@ def start_receiver(config: ReceiverConfig) -> RunningReceiver:
     running = RunningReceiver(0, parts.ledger, parts.faults, house, intake, pulses, lock)
     try:
         running.port = house.open(config.host, config.port)
+        if config.api_port is not None:
+            running._api = _open_api(config, running)
     except BaseException:
         running.stop()
         raise
     return running
+
+
+def _open_api(config: ReceiverConfig, running: RunningReceiver) -> Api:
+    controls = Controls(
+        ledger=running.ledger,
+        faults=running.faults,
+        advance=lambda days: running.advance(days, config.day_seconds),
+        now=lambda: config.clock.now().timestamp(),
+        wake=running.wake,
+    )
+    assert config.api_port is not None
+    return Api(controls, config.state, config.rng, config.host, config.api_port)
 
 
 class Speaker:

@@ -254,7 +254,7 @@ def test_lot_security_of_another_professional(lot: Lot) -> None:
 def test_lot_of_too_many_records(world: World) -> None:
     """A file within 999 records whose lot passes 950 is refused; at 950 the limit says nothing."""
     numbered = [world.fse(n, mode=5) for n in range(1, 239)]
-    for count, code in ((237, None), (238, "4007")):
+    for count, code in ((237, None), (238, "4010")):
         data = _degraded_file(world, numbered[:count])
         if code is None:
             assert len(parse_file(data).lots[0].fses) == count

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import pytest
 
 from gateway.errors import InputError, StoreError
+from gateway.records.arl import ArlReject
 from gateway.store.outbox import MAX_SENDS
 from gateway.store.rows import Outcome
 from tests.gateway.store.line import CAISSE, LEASE, PRACTICE, Line, body_of, payment, raw_of
@@ -371,3 +372,59 @@ def test_bodies_are_forgotten_after_ninety_days(line: Line) -> None:
     with pytest.raises(StoreError, match="not in the store"):
         line.store.fse_bodies(PRACTICE, [1])
     assert len(line.store.history(1)) > 4
+
+
+def test_an_insurers_share_is_added_once(line: Line) -> None:
+    """The caisse pays AMO, the insurer its share, in any order: both stand, nothing is added twice."""
+    sealed = line.lot(2)
+    line.send(sealed)
+    amo = [payment(number, sealed, amc_cents=0) for number in (1, 2)]
+    amc = [replace(one, amo_cents=0, amc_cents=900, complementary=True) for one in amo]
+    for lines, name in (([amc[0]], b"1"), (amo, b"2"), ([amc[1]], b"3"), (amc, b"4"), (amc, b"4")):
+        outcomes = [one.outcome.value for one in line.store.post_payment(lines, name, "k", PRACTICE)]
+        assert outcomes == (["repeated"] * 2 if name == b"4" else ["posted"] * len(lines))
+    rows = {row.number: row for row in line.store.fse_list()}
+    assert [(row.state.value, row.paid_amo_cents, row.paid_amc_cents) for row in rows.values()] == [
+        ("PAID", 2100, 900)
+    ] * 2
+    stranger = replace(amc[0], number=9)
+    assert line.store.post_payment([stranger], b"5", "k", PRACTICE)[0].outcome is Outcome.UNMATCHED
+
+
+def test_an_insurer_that_refuses_leaves_what_is_paid(line: Line) -> None:
+    """The share refused by its insurer, or not handed on by the caisse: PAID stays, the reason is said."""
+    sealed = line.lot(2)
+    line.send(sealed)
+    no_link = payment(1, sealed, amc_cents=0, code="0250062", text="PAS DE LIAISON")
+    line.store.post_payment([no_link, payment(2, sealed, amc_cents=0)], b"1", "k", PRACTICE)
+    refused = payment(2, sealed, amo_cents=0, paid=False, code="0900001", text="REFUSEE", complementary=True)
+    assert line.store.post_payment([refused], b"2", "k", PRACTICE)[0].outcome is Outcome.POSTED
+    rows = {row.number: row for row in line.store.fse_list()}
+    assert [(rows[n].state.value, rows[n].paid_amo_cents, rows[n].reason) for n in (1, 2)] == [
+        ("PAID", 2100, "0250062 PAS DE LIAISON"),
+        ("PAID", 2100, "0900001 REFUSEE"),
+    ]
+
+
+def test_a_share_of_a_sheet_that_was_refused(line: Line) -> None:
+    """An insurer that pays for a REJECTED sheet contradicts its receipt: a person looks at it."""
+    sealed = line.lot()
+    line.send(sealed)
+    arl = line.arl(sealed, positive=False)
+    line.store.post_receipt(arl, raw_of(arl), "m")
+    share = payment(1, sealed, amo_cents=0, amc_cents=900, complementary=True)
+    assert line.store.post_payment([share], b"1", "k", PRACTICE)[0].outcome is Outcome.CONTRADICTED
+
+
+def test_a_refused_lot_says_why(line: Line) -> None:
+    """The reason kept with lot and sheets has the code, the place and the words of the first 902."""
+    sealed = line.lot()
+    line.send(sealed)
+    reject = ArlReject(3, 1, 80, "F", "2007", "THE DATE OF THE CARE IS NOT A DAY OF THE CALENDAR")
+    arl = line.arl(sealed, positive=False, rejects=(reject,))
+    line.store.post_receipt(arl, raw_of(arl), "m")
+    [row] = line.store.lot_list()
+    assert row.reason.endswith(
+        "(invoice 1, record 3, position 80): THE DATE OF THE CARE IS NOT A DAY OF THE CALENDAR"
+    )
+    assert line.store.fse_list()[0].reason == row.reason
