@@ -1,6 +1,6 @@
 """The benchmark: rates of this project beside the raw primitives of `cryptography`, in the same run.
 
-    python -m tools.load [crypto] [card] [receiver] [gateway] [pcsc] [--json]
+    python -m tools.load [crypto] [card] [receiver] [gateway] [price] [pcsc] [--json]
 
 Ratios are work done per second here divided by what the raw primitives alone would allow on the same bytes.
 """
@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import cycle
 from pathlib import Path
 
@@ -30,7 +30,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from card.iso7816.apdu import CommandAPDU
-from gateway.billing.request import Act
+from gateway.billing.engine import price
+from gateway.billing.request import Act, Beneficiary, CareRequest, Practitioner
+from gateway.billing.tables import Tables
 from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.care import CareAct, Parties
@@ -303,11 +305,28 @@ def gateway(rig: Rig) -> Figures:
     return {"gateway_help_s": help_seconds(), "gateway_idle_mb": idle_megabytes(world)}
 
 
+def prices(rig: Rig) -> Figures:
+    """A consultation, its coordination, a contract, third-party payment: the engine, and JSON to JSON."""
+    tables, rights = Tables.load(), Beneficiary(date(1980, 5, 1), complementary="tm100")
+    request = replace(
+        CareRequest(rig.act.date, Practitioner(), rights, (Act("G"), Act("MCG"))),
+        pathway="O", third_party="full",
+    )  # fmt: skip
+    body = json.dumps(request.to_json())
+
+    def from_json() -> str:
+        return json.dumps(price(CareRequest.from_json(json.loads(body)), tables).to_json())
+
+    priced, answered = in_turns(lambda: price(request, tables), from_json)
+    return {"prices_per_s": 1 / priced, "json_prices_per_s": 1 / answered}
+
+
 PARTS: dict[str, Callable[[Rig], Figures]] = {
     "crypto": crypto,
     "card": card,
     "receiver": receiver,
     "gateway": gateway,
+    "price": prices,
     "pcsc": lambda rig: pcsc(Bench(rig.bench.directory("readers"), rig.clock)),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gateway.billing.amounts import age_on
-from gateway.billing.request import CareRequest
+from gateway.billing.request import CareRequest, shown
 from gateway.billing.rows import ActRow, ContractRow, OutRow, RightRow
 from gateway.billing.tables import DayTables, Tables
 from gateway.errors import InputError
@@ -66,11 +66,11 @@ class Case:
         return max(asked, key=_THIRD_PARTY_ORDER.index)
 
     def _tariff(self) -> str:
-        practitioner = self.request.practitioner
+        practitioner, on = self.request.practitioner, self.request.date
         row = self.day.conventions.get(practitioner.convention)
         if row is None:
             raise InputError(
-                f"practitioner.convention: {practitioner.convention!r} has no tariff on {self.request.date}; "
+                f"practitioner.convention: {shown(practitioner.convention)} has no tariff on {on}; "
                 "use 1 (conventionné), 2 or 3 (free fees) or 9 (établissement)."
             )
         return "opposable" if practitioner.optam else row.tariff
@@ -85,7 +85,7 @@ class Case:
         name, known = self.request.beneficiary.complementary, self.day.contracts
         if name is not None and name not in known:
             raise InputError(
-                f"beneficiary.complementary: no contract {name!r} on {self.request.date}; "
+                f"beneficiary.complementary: no contract {shown(name)} on {self.request.date}; "
                 f"use null or one of {', '.join(sorted(known))}."
             )
         names = [name, *(right.contract for right in self.rights)]
@@ -103,8 +103,7 @@ class Case:
     def _check_regime(self) -> None:
         code = self.request.beneficiary.regime
         if self.day.regimes and code not in self.day.regimes:
-            shown = repr(code) if len(code) <= 2 else "this value"
             raise InputError(
-                f"beneficiary.regime: {shown} is not a régime on {self.request.date}; "
+                f"beneficiary.regime: {shown(code)} is not a régime on {self.request.date}; "
                 "give its two digits, 01 for the general scheme."
             )

@@ -157,7 +157,7 @@ def _participation(case: Case, found: Sequence[Tariff], rates: Sequence[Rate]) -
     """
     none: list[int | None] = [None] * len(found)
     rule = case.day.heavy
-    if rule is None:
+    if rule is None or not any(one.row.heavy for one in found):
         return none
     at = [index for index in _heavy(rule, found) if rates[index].may_be_heavy]
     copayment = sum(found[i].base_cents - share(found[i].base_cents, rates[i].percent) for i in at)

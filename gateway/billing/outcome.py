@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
@@ -35,10 +35,18 @@ class PricedLine:
     participation_cents: int = 0
     deduction: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form of the line; the coefficient is a text, exact."""
+        whole = {name: getattr(self, name) for name in _LINE}
+        return whole | {"coefficient": str(self.coefficient)}
+
     @property
     def b2_act(self) -> str:
         """The act of B2 type 4, positions 76-80."""
         return self.letters or self.code
+
+
+_LINE = tuple(field.name for field in fields(PricedLine))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,6 @@ class Price:
             "amc_cents": self.amc_cents,
             "patient_cents": self.patient_cents,
             "excess_cents": self.excess_cents,
-            "lines": [{**asdict(line), "coefficient": str(line.coefficient)} for line in self.lines],
+            "lines": [line.to_json() for line in self.lines],
             "why": list(self.why),
         }

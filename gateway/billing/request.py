@@ -143,7 +143,7 @@ def field_name(name: object) -> str:
     return name if isinstance(name, str) and _WORD.fullmatch(name) else "(a name that is not a word)"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value as an error may repeat it: nothing long enough to be a NIR, nothing that fills a screen."""
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) < _NIR_LENGTH else "this value"
@@ -158,7 +158,7 @@ def check(request: CareRequest) -> None:
     month = request.beneficiary.pregnancy_month
     if month is not None and not 1 <= month <= 9:
         raise InputError(
-            f"beneficiary.pregnancy_month: {_shown(month)} is not a month of pregnancy; give 1 to 9 or null."
+            f"beneficiary.pregnancy_month: {shown(month)} is not a month of pregnancy; give 1 to 9 or null."
         )
     if request.beneficiary.birth_date > request.date:
         raise InputError("beneficiary.birth_date: the birth is after the care; correct one of the two dates.")
@@ -180,29 +180,29 @@ def check_dates(request: CareRequest, today: date) -> None:
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise InputError(f"{name}: {_shown(value)} is not known; use one of {', '.join(allowed)}.")
+        raise InputError(f"{name}: {shown(value)} is not known; use one of {', '.join(allowed)}.")
 
 
 def _check_act(act: Act, index: int) -> None:
     if not _CODE.fullmatch(act.code):
         raise InputError(
-            f"acts[{index}].code: {_shown(act.code)} is not an act code; "
+            f"acts[{index}].code: {shown(act.code)} is not an act code; "
             "give NGAP letters, or a CCAM, NABM, LPP or CIP code."
         )
     if not 1 <= act.quantity <= MAX_QUANTITY:
         raise InputError(
-            f"acts[{index}].quantity: {_shown(act.quantity)} is out of range; give 1 to {MAX_QUANTITY}."
+            f"acts[{index}].quantity: {shown(act.quantity)} is out of range; give 1 to {MAX_QUANTITY}."
         )
     coefficient = act.coefficient
     if coefficient.is_snan() or (coefficient != 1 and not _is_coefficient(coefficient)):
         raise InputError(
-            f"acts[{index}].coefficient: {_shown(coefficient)} is not usable; "
+            f"acts[{index}].coefficient: {shown(coefficient)} is not usable; "
             f"give 0.01 to {MAX_COEFFICIENT} with at most two decimals."
         )
     charged = act.charged_cents
     if charged is not None and not 0 <= charged <= MAX_CENTS:
         raise InputError(
-            f"acts[{index}].charged_cents: {_shown(charged)} is not an amount; "
+            f"acts[{index}].charged_cents: {shown(charged)} is not an amount; "
             f"give 0 to {MAX_CENTS} cents, never negative."
         )
     _check_ccam(act, f"acts[{index}].")
@@ -218,10 +218,10 @@ def _check_ccam(act: Act, path: str) -> None:
     _one_of(f"{path}activity", act.activity, _ACTIVITIES)
     if not _MODIFIERS.fullmatch(act.modifiers) or len(set(act.modifiers)) != len(act.modifiers):
         raise InputError(
-            f"{path}modifiers: {_shown(act.modifiers)} is not usable; give up to four, each once."
+            f"{path}modifiers: {shown(act.modifiers)} is not usable; give up to four, each once."
         )
     if act.association is not None and act.association not in _ASSOCIATIONS:
-        raise InputError(f"{path}association: {_shown(act.association)} is not known; give 1 to 5 or null.")
+        raise InputError(f"{path}association: {shown(act.association)} is not known; give 1 to 5 or null.")
 
 
 def _is_coefficient(value: Decimal) -> bool:

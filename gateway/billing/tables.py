@@ -53,6 +53,7 @@ class DayTables:
                     acts[code].append(row)
             else:
                 self._kept[type(row)].update(dict.fromkeys(row.answers(), row))
+        self._found: dict[tuple[str, str, str], Mapping[str, ActRow]] = {}
         self.acts: Mapping[str, tuple[ActRow, ...]] = {code: tuple(found) for code, found in acts.items()}
         self.rates: Mapping[tuple[str, str], RateRow] = self._kept[RateRow]
         self.rights: tuple[RightRow, ...] = tuple(self._kept[RightRow].values())
@@ -71,12 +72,18 @@ class DayTables:
         heavy: Mapping[str, HeavyRow] = self._kept[HeavyRow]
         self.heavy: HeavyRow | None = heavy.get("heavy")
 
-    def act(self, code: str, tariff: str, specialty: str, activity: str) -> ActRow | None:
-        """The row of an act for this tariff, specialty and CCAM activity, or None."""
-        for row in self.acts.get(code, ()):
-            if row.tariff == tariff and row.activity == activity and specialty in row.specialties:
-                return row
-        return None
+    def act(self, code: str, specialty: str, activity: str = "1") -> Mapping[str, ActRow]:
+        """The rows of an act for this specialty and CCAM activity, by tariff (any, opposable, free)."""
+        found = self._found.get((code, specialty, activity))
+        if found is None:
+            found = {
+                row.tariff: row
+                for row in self.acts.get(code, ())
+                if row.activity == activity and specialty in row.specialties
+            }
+            if found:  # what is not there is not kept: anybody can ask for anything
+                self._found[code, specialty, activity] = found
+        return found
 
 
 class Tables:

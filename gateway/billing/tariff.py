@@ -13,7 +13,7 @@ from decimal import Decimal
 
 from gateway.billing.amounts import euros, half_up, scaled
 from gateway.billing.case import Case
-from gateway.billing.request import MAX_CENTS, Act
+from gateway.billing.request import MAX_CENTS, Act, shown
 from gateway.billing.rows import ActRow, ModifierRow
 from gateway.errors import InputError
 
@@ -24,7 +24,8 @@ _NIR_LENGTH = 13
 class Tariff:
     """One act with its row: `unit_cents` before coefficient, `cents` the tariff of the whole line.
 
-    `charged_cents` is what is asked for the line. `how` continues the sentence on the base.
+    `charged_cents` is what is asked for the line; `base_cents` what is reimbursed on: the tariff, never more
+    than was charged. `how` continues the sentence on the base.
     """
 
     act: Act
@@ -33,13 +34,9 @@ class Tariff:
     coefficient: Decimal
     cents: int
     charged_cents: int
+    base_cents: int
     association: int | None
     how: str
-
-    @property
-    def base_cents(self) -> int:
-        """What is reimbursed on: the tariff, never more than was charged."""
-        return min(self.cents, self.charged_cents)
 
 
 def tariffs(case: Case) -> list[Tariff]:
@@ -65,6 +62,7 @@ def shown_code(code: str) -> str:
 def _row(case: Case, act: Act, index: int) -> ActRow:
     row = _find(case, act)
     if row is None:
+        _check_specialty(case)
         raise InputError(f"acts[{index}].code: {_why_not(case, act)}")
     if act.coefficient != 1 and not row.scaled:
         raise InputError(f"acts[{index}].coefficient: {shown_code(act.code)} takes no coefficient; give 1.")
@@ -78,16 +76,21 @@ def _row(case: Case, act: Act, index: int) -> ActRow:
 
 def _find(case: Case, act: Act) -> ActRow | None:
     """The tariff `any`, or the opposable one unless more than it is charged at free fees."""
-    day, specialty = case.day, case.request.practitioner.specialty
-    row = day.act(act.code, "any", specialty, act.activity) or day.act(
-        act.code, "opposable", specialty, act.activity
-    )
+    found = case.day.act(act.code, case.request.practitioner.specialty, act.activity)
+    row, free = found.get("any") or found.get("opposable"), found.get("free")
     if case.tariff != "free":
         return row
-    free = day.act(act.code, "free", specialty, act.activity)
     if free is None or row is None or act.charged_cents is None:
         return row or free
     return free if act.charged_cents > scaled(row.cents or 0, act.coefficient, act.quantity) else row
+
+
+def _check_specialty(case: Case) -> None:
+    specialty = case.request.practitioner.specialty
+    if not any(specialty in row.specialties for row in case.tables.acts):
+        raise InputError(
+            f"practitioner.specialty: {shown(specialty)} bills no act of the tables; give a code of G100."
+        )
 
 
 def _why_not(case: Case, act: Act) -> str:
@@ -96,11 +99,7 @@ def _why_not(case: Case, act: Act) -> str:
     if not rows:
         return f"{code} is not an act of the tables; check the code."
     if not any(practitioner.specialty in row.specialties for row in rows):
-        return (
-            f"{code} is not billed by this specialty; check the code."
-            if len(practitioner.specialty) > 2
-            else f"{code} is not billed by specialty {practitioner.specialty}; check the code."
-        )
+        return f"{code} is not billed by specialty {practitioner.specialty}; check the code."
     if not any(act.activity == row.activity for row in rows):
         return f"{code} has no activity {act.activity}; check the activity."
     if not any(practitioner.zone in row.zones for row in rows):
@@ -211,7 +210,8 @@ def _tariff(case: Case, index: int, act: Act, row: ActRow, association: int | No
     if row.by_charge:
         charged = act.charged_cents or 0
         unit = half_up(charged, act.quantity)
-        return Tariff(act, row, unit, act.coefficient, charged, charged, None, _how(row, unit, act, ""))
+        how = _how(row, unit, act, "")
+        return Tariff(act, row, unit, act.coefficient, charged, charged, charged, None, how)
     unit, coefficient, words = _unit(case, act, row, index)
     if act.is_ccam:
         one, added = _ccam_cents(case, act, unit, association, index)
@@ -224,15 +224,14 @@ def _tariff(case: Case, index: int, act: Act, row: ActRow, association: int | No
         )
     charged = cents if act.charged_cents is None else act.charged_cents
     _check_ceiling(act, row, charged, index)
-    return Tariff(
-        act, row, unit, coefficient, cents, charged, association, _how(row, unit, act, words, coefficient)
-    )
+    how = _how(row, unit, act, words, coefficient)
+    return Tariff(act, row, unit, coefficient, cents, charged, min(cents, charged), association, how)
 
 
 def _unit(case: Case, act: Act, row: ActRow, index: int) -> tuple[int, Decimal, str]:
     """Amount before the coefficient, the coefficient, and words on where the amount comes from."""
     if row.key_letter:
-        letter = case.day.act(row.key_letter, "any", case.request.practitioner.specialty, "1")
+        letter = case.day.act(row.key_letter, case.request.practitioner.specialty).get("any")
         if letter is None or letter.cents is None:
             raise InputError(
                 f"acts[{index}].code: no amount of the letter {row.key_letter} on {case.request.date}; "
