@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from reader import emulate_cli
@@ -106,7 +106,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--to", metavar="NAME", help="the slot to speak to (default: the first with a card)"
         )
-        command.add_argument("apdus", nargs="+", type=_command, metavar="HEX", help="a command APDU")
+        command.add_argument(
+            "apdus",
+            nargs="+",
+            type=_command,
+            metavar="HEX",
+            help="a command APDU; - reads more from standard input, one a line: PINs go there, not here",
+        )
     emulate_cli.add_commands(commands, _open_image)
     return parser
 
@@ -136,9 +142,12 @@ def _open(options: argparse.Namespace) -> Reader:
     return open_connected(options.reader)
 
 
-def _command(text: str) -> CommandAPDU:
+def _command(text: str) -> CommandAPDU | None:
+    """One command in hex, or None for "-"."""
     from card.iso7816.apdu import ApduError, CommandAPDU  # noqa: PLC0415 - start-up time
 
+    if text == "-":
+        return None
     try:
         return CommandAPDU.parse(bytes.fromhex(text))
     except ApduError as wrong:
@@ -190,15 +199,30 @@ def _trace(options: argparse.Namespace) -> None:
         _send(_chosen(reader, options.to), options.apdus, show=False)
 
 
+def _commands(written: Sequence[CommandAPDU | None]) -> Iterator[CommandAPDU]:
+    """The commands of the command line; in the place of "-" those of standard input, one a line."""
+    for command in written:
+        if command is not None:
+            yield command
+            continue
+        for line in sys.stdin:
+            try:
+                read = _command(line.strip()) if line.strip() else None
+            except argparse.ArgumentTypeError as wrong:
+                raise ReaderError(f"A line of standard input is no command: {wrong}.") from None
+            if read is not None:
+                yield read
+
+
 def _chosen(reader: Reader, name: str | None) -> Slot:
     if name:
         return reader.slot(name)
     return next((slot for slot in reader.slots if slot.is_present), reader.slots[0])
 
 
-def _send(slot: Slot, commands: Sequence[CommandAPDU], *, show: bool) -> None:
+def _send(slot: Slot, commands: Sequence[CommandAPDU | None], *, show: bool) -> None:
     connection = slot.connect()
-    for command in commands:
+    for command in _commands(commands):
         connection.extended = command.is_extended
         answer = connection.transmit(command)
         if show:
