@@ -49,6 +49,13 @@ class T0Card:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes of the host; what the card says before it works."""
+        if not self._buffer and self.command is None and not self._each_byte:
+            header = self._header
+            if len(data) == (header[4] if header else HEADER):  # whole, as hosts send it: nothing to keep
+                if not header:
+                    return self._begin(data)
+                self.command, self._header = header + data, b""
+                return b""
         self._buffer += data
         del self._buffer[BUFFER:]
         return self._advance()
@@ -177,6 +184,11 @@ class T0Host:
     def feed(self, data: bytes) -> bytes:
         """Take bytes of the card; data bytes it asked for. What comes after the end is dropped."""
         said, at, size = b"", 0, len(data)
+        if size > 1 and self._is_fresh and data[-2] >> 4 in (6, 9) and data[-2] != NULL:
+            if size == 2:
+                self.answer = data  # the whole status word, as cards send it
+            elif size == self._expected + 3 and data[0] == self._ins:
+                self.answer = data[1:]  # all the data and the status word
         while at < size and self.answer is None and not self.failure:
             if self._take:
                 part = data[at : at + self._take]
@@ -189,6 +201,11 @@ class T0Host:
                 said += self._obey(data[at])
                 at += 1
         return said
+
+    @property
+    def _is_fresh(self) -> bool:
+        """Nothing came of the answer yet, and it is still awaited."""
+        return not (self._received or self._take or self._sw1 or self.answer or self.failure)
 
     def _start(self, command: bytes) -> None:
         self._command, self._ins = command, command[1] if command else 0
