@@ -125,7 +125,8 @@ class _Sheet:
     @property
     def destination(self) -> Organism:
         """The organism for the insured person."""
-        return Organism.of_insured(self.insured.regime, self.insured.caisse, self.insured.centre)
+        insured = self.insured
+        return Organism.of_insured(insured.regime, insured.caisse, insured.centre, self.request.date)
 
 
 def encode_fse(

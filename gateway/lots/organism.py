@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 
+from gateway.billing.organisms import destination_type, recipient
 from gateway.errors import InputError
 
-# B2 000, positions 26-27, by regime (billing facts, section 2).
-DESTINATION_TYPES = {
-    "01": "CT", "02": "MA", "03": "SR", "04": "CF", "05": "RP", "06": "EN", "07": "RM", "08": "CM",
-    "10": "CE", "12": "CI", "14": "AN", "15": "SE", "16": "PB", "90": "CC", "91": "SM", "92": "SM",
-    "93": "SM", "94": "SM", "95": "SM", "96": "SM", "99": "SM",
-}  # fmt: skip
-_PARIS = frozenset({"751", "781", "911", "921", "931", "941", "951"})
 TEST_CENTRE = "999"
 
 
@@ -26,11 +21,12 @@ class Organism:
     organism: str
 
     @classmethod
-    def of_insured(cls, regime: str, caisse: str, centre: str) -> Organism:
-        """The destination for an insured person's régime, caisse (3) and centre (4), test cards only."""
-        if regime not in DESTINATION_TYPES:
-            raise InputError(f"regime {regime!r} has no known destination; read the card again")
-        return cls(regime, TEST_CENTRE, _recipient(regime, caisse, centre))
+    def of_insured(cls, regime: str, caisse: str, centre: str, day: date = date.max) -> Organism:
+        """The destination for an insured person's régime, caisse (3) and centre (4), test cards only.
+
+        `day`: the day of care, for a régime that is no more.
+        """
+        return cls(regime, TEST_CENTRE, recipient(regime, caisse, centre, day))
 
     @classmethod
     def parse(cls, key: str) -> Organism:
@@ -48,7 +44,7 @@ class Organism:
     @property
     def destination_type(self) -> str:
         """B2 000, 26-27."""
-        return DESTINATION_TYPES.get(self.regime, "SM")
+        return destination_type(self.regime)
 
     @property
     def number(self) -> str:
@@ -110,20 +106,3 @@ def destination_of(number: str) -> Destination:
     if number.startswith(_INSURER):
         return Complementary(number[4:])
     return Organism(number[6:8], number[8:11], number[11:])
-
-
-def _recipient(regime: str, caisse: str, centre: str) -> str:
-    """Organisme destinataire from régime, caisse and centre (billing facts, 1.6)."""
-    if regime == "02":
-        return caisse[:2] + "1" if caisse.endswith("5") else caisse
-    if regime == "04":
-        return "110"
-    if regime == "12":
-        return "001"
-    if regime == "91" and (caisse, centre) == ("751", "0501"):
-        return "999"
-    if caisse in _PARIS and regime in ("93", "94"):
-        return centre[-3:]
-    if caisse in _PARIS and regime in ("95", "96"):
-        return "751"
-    return caisse
