@@ -218,7 +218,8 @@ class PinPadCard(CcidCard):
         if self._t1 is not None:
             raise NoPinPad(self._slot)  # the numbers of its blocks would be out of step afterwards
         seconds = entry.timeout_seconds + PAD_MARGIN
-        answer = self._raw(Type.SECURE, b"\0\0\0", entry.to_ccid(), seconds)
+        data = entry.to_ccid(all_messages=True)  # every reader with a pad here is a GemPC Pinpad
+        answer = self._raw(Type.SECURE, b"\0\0\0", data, seconds)
         if answer.failed and answer.error in _NOT_TYPED:
             return _NOT_TYPED[answer.error]
         return self._checked(answer).data[-2:]

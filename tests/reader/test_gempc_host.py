@@ -256,7 +256,24 @@ class PinCard(EchoCard):
     def transmit(self, apdu: bytes) -> bytes:
         if apdu[1] == 0x20:
             return b"\x90\x00" if apdu[5:] == b"1234" + b"\xff" * 4 else b"\x63\xc2"
+        if apdu[1] == 0x24:
+            return b"\x90\x00" if apdu[5:] == b"1234" + b"\xff" * 4 + b"5678" + b"\xff" * 4 else b"\x63\xc2"
         return super().transmit(apdu)
+
+
+def test_pin_change_on_the_pad():
+    """A GemPC Pinpad takes a modification with its three messages: both PIN reach the card, none the host."""
+    typed = Entered(Digits("1234"), Digits("5678"), Digits("5678"))
+    stream = emulated("gempcpinpad", PinCard(), outcome=typed)
+    template = bytes.fromhex("0024000110") + b"\xff" * 16
+    change = PinEntry(
+        "modify", template, block_string=0x08, maximum=4, message_count=1, messages=(0, 1, 2), new_offset=8
+    )
+    with reader_on(stream) as reader:
+        connection = reader.slot("Vitale").connect()
+        sent = len(stream.sent)
+        assert connection.verify_on_pad(change).sw == 0x9000
+        assert b"1234" not in stream.sent[sent:]
 
 
 def test_pin_pad():
