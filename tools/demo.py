@@ -36,18 +36,19 @@ from gateway.returns import opener
 from gateway.store.rows import FseRow
 from gateway.store.states import FseState, LotState
 from reader.console import finish
-from reader.emulated import EmulatedReader
 from reader.errors import ReaderError
 from reader.trace import Trace
 from tools.bench import PRACTICE, TEST_PIN, Bench
+from tools.pcscd import PcscdError
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import RunningReceiver, start_receiver
+from tools.two_slots import two_slots
 
 DOCTOR = "cps-gp-sector1"
 DAY_SECONDS = 0.4
 PATIENCE_SECONDS = 60.0
 TRACE_LINES = 16
-PLAIN_READING = ("SELECT", "READ BINARY")
+PLAIN_READING = ("SELECT", "READ BINARY", "GET RESPONSE")
 
 FINAL = {FseState.PAID, FseState.PAYMENT_REJECTED, FseState.REJECTED}
 
@@ -92,10 +93,10 @@ Say = Callable[[str], None]
 class Demo:
     """One run. Everything lives under `root` and ends with the process."""
 
-    def __init__(self, root: Path, policy: str, say: Say) -> None:
+    def __init__(self, root: Path, policy: str, say: Say, *, pcsc: bool = False) -> None:
         self.clock = SystemClock()
         self.bench = Bench(root, self.clock, policy)
-        self.say = say
+        self.say, self.pcsc = say, pcsc
         self.trace = Trace()
         self.numbers: dict[int, Scene] = {}
 
@@ -132,18 +133,18 @@ class Demo:
         )
 
     def _see_patients(self, practice: Practice, stack: ExitStack) -> None:
-        reader = stack.enter_context(EmulatedReader())
-        reader.observe(self.trace)
-        reader.insert("CPS", self.bench.card(DOCTOR))
-        desk = Desk(reader)
+        place = stack.enter_context(two_slots(self.bench, self.say, pcsc=self.pcsc))
+        place.reader.observe(self.trace)
+        place.insert("CPS", DOCTOR)
+        desk = Desk(place.reader)
         cps = desk.unlock(TEST_PIN)
         stack.callback(desk.lock)
         self.say("CPS unlocked with its PIN")
         for scene in SCENES:
-            reader.insert("Vitale", self.bench.card(scene.profile))
+            place.insert("Vitale", scene.profile)
             with desk.vitale() as vitale:
                 billed = bill(practice, cps, vitale, scene.act(self.clock))
-            reader.slot("Vitale").remove()
+            place.remove("Vitale")
             self.numbers[billed.number] = scene
             priced = billed.price
             self.say(
@@ -239,6 +240,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--dir", type=Path, metavar="DIR", help="keep everything in DIR (default: thrown away)"
     )
+    parser.add_argument(
+        "--pcsc", action="store_true", help="the cards in a serial reader, through pcscd and libccid"
+    )
     options = parser.parse_args(arguments)
     clock = SystemClock()
     start = clock.monotonic()
@@ -248,13 +252,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         with tempfile.TemporaryDirectory(prefix="vitale-demo-") as temporary:
-            figures = Demo(options.dir or Path(temporary), options.policy, say).run()
+            root = options.dir or Path(temporary)
+            figures = Demo(root, options.policy, say, pcsc=options.pcsc).run()
         say("everything settled")
         if options.json:
             print(json.dumps(figures))
         return 0
 
-    refusals = (GatewayError, ReaderError, IssuerError, ImageError)
+    refusals = (GatewayError, ReaderError, IssuerError, ImageError, PcscdError)
     return finish("demo", work, refusals, "interrupted; nothing was left running.")
 
 

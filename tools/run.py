@@ -30,14 +30,15 @@ from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
 from gateway.redact import redact
 from reader.console import finish, plain, said
-from reader.emulated import EmulatedReader
 from reader.errors import ReaderError
 from reader.trace import Trace
 from tools.bench import PRACTICE, TEST_PIN, Bench
+from tools.pcscd import PcscdError
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import start_receiver
+from tools.two_slots import TwoSlots, two_slots
 
-REFUSALS = (GatewayError, ReaderError, IssuerError, ImageError)
+REFUSALS = (GatewayError, ReaderError, IssuerError, ImageError, PcscdError)
 MAX_DAY_SECONDS = 366 * 86_400.0
 DOCTOR, PATIENT = "cps-gp-sector1", "vitale-single"
 HELP = """\
@@ -56,9 +57,9 @@ class Prompt(cmd.Cmd):
 
     prompt = "vitale> "
 
-    def __init__(self, bench: Bench, daemon: Daemon, reader: EmulatedReader, trace: Trace) -> None:
+    def __init__(self, bench: Bench, daemon: Daemon, place: TwoSlots, trace: Trace) -> None:
         super().__init__()
-        self.bench, self.daemon, self.reader, self.trace = bench, daemon, reader, trace
+        self.bench, self.daemon, self.place, self.trace = bench, daemon, place, trace
         self._count = 0
 
     def do_help(self, arg: str) -> None:
@@ -78,12 +79,11 @@ class Prompt(cmd.Cmd):
             print(f"there is no Vitale called {arg!r}: see `cards`")
             return
         self.bench.make_cards([arg])
-        self.reader.slot("Vitale").remove()
-        self.reader.insert("Vitale", self.bench.card(arg))
+        self.place.insert("Vitale", arg)
 
     def do_remove(self, arg: str) -> None:
         """Take the Vitale out."""
-        self.reader.slot("Vitale").remove()
+        self.place.remove("Vitale")
 
     def do_bill(self, arg: str) -> None:
         """Drop one care act into the inbox, as practice software does."""
@@ -147,7 +147,7 @@ def _say(text: str) -> None:
         print(f"  · {plain(redact(text))}", flush=True)
 
 
-def _serve(root: Path, policy: str, day_seconds: float) -> None:
+def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool) -> None:
     bench = Bench(root, SystemClock(), policy)
     bench.make_cards([DOCTOR, PATIENT])
     with ExitStack() as stack:
@@ -166,11 +166,11 @@ def _serve(root: Path, policy: str, day_seconds: float) -> None:
         stack.callback(receiver.stop)
         practice = bench.practice()
         stack.enter_context(closing(practice.store))
-        reader, trace = stack.enter_context(EmulatedReader()), Trace()
-        reader.observe(trace)
-        reader.insert("CPS", bench.card(DOCTOR))
-        reader.insert("Vitale", bench.card(PATIENT))
-        desk = Desk(reader)
+        place, trace = stack.enter_context(two_slots(bench, _say, pcsc=pcsc)), Trace()
+        place.reader.observe(trace)
+        place.insert("CPS", DOCTOR)
+        place.insert("Vitale", PATIENT)
+        desk = Desk(place.reader)
         desk.unlock(TEST_PIN)
         daemon = Daemon(
             practice, desk, Inbox(bench.directory("inbox")), SmtpSender("127.0.0.1", receiver.port),
@@ -183,7 +183,7 @@ def _serve(root: Path, policy: str, day_seconds: float) -> None:
         stack.callback(stop.set)
         print(f"receiver on 127.0.0.1:{receiver.port} ({policy}), one day lasts {day_seconds:g} s")
         print(f"care acts are taken from {bench.directory('inbox')}; everything is kept in {root}\n{HELP}")
-        _converse(Prompt(bench, daemon, reader, trace))
+        _converse(Prompt(bench, daemon, place, trace))
         print("stopping …")
 
 
@@ -210,6 +210,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--day", type=float, default=5.0, metavar="SECONDS", help="how long a simulated day lasts"
     )
+    parser.add_argument(
+        "--pcsc", action="store_true", help="the cards in a serial reader, through pcscd and libccid"
+    )
     options = parser.parse_args(arguments)
     if not 0 < options.day < MAX_DAY_SECONDS:
         parser.error("--day is a number of seconds above 0")
@@ -218,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         with contextlib.suppress(KeyboardInterrupt):
-            _serve(options.dir, options.policy, options.day)
+            _serve(options.dir, options.policy, options.day, pcsc=options.pcsc)
         print("stopped in good order; everything accepted is kept.")
         return 0
 
