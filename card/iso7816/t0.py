@@ -187,7 +187,7 @@ class T0Host:
         if size > 1 and self._is_fresh and data[-2] >> 4 in (6, 9) and data[-2] != NULL:
             if size == 2:
                 self.answer = data  # the whole status word, as cards send it
-            elif size == self._expected + 3 and data[0] == self._ins:
+            elif self._expected and size == self._expected + 3 and data[0] == self._ins:
                 self.answer = data[1:]  # all the data and the status word
         while at < size and self.answer is None and not self.failure:
             if self._take:

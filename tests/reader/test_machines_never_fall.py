@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 import os
 import pkgutil
 import random
@@ -138,6 +139,18 @@ def test_whole_messages_of_any_kind(machine: Machine):
         run.take(good)
         assert run.events[before:] or isinstance(run.events[-1], bytes)
         run.events.clear()
+
+
+@pytest.mark.parametrize("machine", LINES, ids=str)
+def test_b4_recordings_in_every_piece(machine: Machine):
+    """B4: each recording in two pieces and in three, cut at every place (of a long one: at its ends)."""
+    for recording in machine.recordings:
+        whole = fed(machine, [recording])
+        size = len(recording)
+        places = range(size + 1) if size < 30 else [*range(16), *range(size - 12, size + 1)]
+        for first, second in itertools.combinations_with_replacement(places, 2):
+            pieces = [recording[:first], recording[first:second], recording[second:]]
+            assert fed(machine, pieces) == whole, (first, second)
 
 
 # ---- what is kept
