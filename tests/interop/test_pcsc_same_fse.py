@@ -37,9 +37,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(
-    world: Path, place: Path, *way: str, environment: dict[str, str] | None = None
-) -> dict[str, list[str]]:
+Made = dict[str, list[str]]
+
+
+def run(world: Path, place: Path, *way: str, environment: dict[str, str] | None = None) -> Made:
     """The day in a process of its own, on a copy of the world."""
     shutil.copytree(world, place)
     done = subprocess.run(
