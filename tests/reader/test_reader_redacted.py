@@ -203,7 +203,7 @@ def visit(address: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["serial", "galss"])
-def test_emulate_with_a_trace_during_a_whole_visit(bench, way):
+def test_emulate_with_a_trace_during_a_whole_visit(bench, way, record_property):
     """Two cards, every exchange traced, a crash with its dump at the end: the story, and nobody in it."""
     watch, cards = bench
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -222,6 +222,7 @@ def test_emulate_with_a_trace_during_a_whole_visit(bench, way):
     assert "VERIFY 0001 data ****" in reader.said()
     assert "EXTERNAL AUTHENTICATE" in reader.said()
     assert watch.found() == {}
+    record_property("promise A11 readers", {"places": len(watch.heard), "hits": 0})
 
 
 def modification() -> bytes:
