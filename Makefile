@@ -45,7 +45,7 @@ $(BIN)/python:
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo "Installing what the demo needs …"
-	@$(PIP) install -e '.[bench]'
+	@$(PIP) install -e '.[api,bench]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python

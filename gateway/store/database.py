@@ -37,6 +37,7 @@ STEPS = (
     "reserve-lot",
     "keep-fse",
     "keep-lot",
+    "keep-answer",
     "claim",
     "sent",
     "failed",
@@ -311,7 +312,10 @@ def _prepare(connection: Connection, path: Path, rng: Rng, read_only: bool) -> t
     key_path = _key_path(path)
     tables = sa.inspect(connection).get_table_names()
     if tables:
-        return _recognise(connection, key_path, rng, tables)
+        found = _recognise(connection, key_path, rng, tables)
+        if not read_only:
+            schema.answer.create(connection, checkfirst=True)  # stores made before there was an API
+        return found
     if read_only:
         raise StoreError(f"the store {path} is empty: start the gateway once", code="no-store")
     if key_path.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from gateway.store import answers
 from gateway.store.database import Transaction
 from gateway.store.schema import fse, fse_body, lot, lot_body, message
 from gateway.store.statements import one_of
@@ -27,7 +28,8 @@ _MESSAGES = (
 
 
 def forget_bodies(tx: Transaction, before: str) -> int:
-    """Delete the bodies of what ended before this stamp; how many there were."""
+    """Delete the bodies of what ended before this stamp; how many there were. Old answers go as well."""
+    answers.forget(tx, before)
     forgotten = sum(
         tx.run(statement, {"b_before": before}).rowcount
         for statement in (_FSE_BODIES, _LOT_BODIES, _MESSAGES)

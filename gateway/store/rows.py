@@ -178,6 +178,60 @@ class Unmatched:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A change of state at its place (1, 2, 3 …) among all of the store; `what` is "fse" or "lot"."""
+
+    place: int
+    at: datetime
+    what: str
+    id: str
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLine:
+    """One ARL that named a lot of ours; `outcome` as in `Outcome`."""
+
+    at: datetime
+    positive: bool
+    error_class: str
+    code: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentLine:
+    """What one payment return said of one FSE; amounts in cents, `outcome` as in `Outcome`."""
+
+    at: datetime
+    number: int
+    lot_number: int
+    lot_date: date | None
+    paid: bool
+    deferred: bool
+    amo_cents: int
+    amc_cents: int
+    code: str
+    text: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What a program (`client`) was answered under its idempotency key; `request` is a SHA-256."""
+
+    practice: str
+    client: str
+    key: str
+    request: bytes
+    status: int
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many FSE and lots stand in each state, and what needs a person."""
 

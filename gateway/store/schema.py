@@ -209,6 +209,19 @@ change = Table(
     Index("change_ref", "kind", "ref"),
 )
 
+answer = Table(
+    "answer",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("client", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request", LargeBinary(32), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", String(27), nullable=False),
+    Index("answer_at", "at"),
+)
+
 audit = Table(
     "audit",
     metadata,

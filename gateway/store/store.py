@@ -11,15 +11,19 @@ from gateway.audit import AuditRecord, verify
 from gateway.clock import Clock, Rng, system_rng
 from gateway.errors import StoreError
 from gateway.lots.numbering import LotNumbers
-from gateway.store import numbers, outbox, purge, returns, sheets, views
+from gateway.store import answers, details, numbers, outbox, purge, returns, sheets, views
 from gateway.store.database import Database
 from gateway.store.rows import (
+    Change,
     Counts,
     FseRow,
     HistoryLine,
+    KeptAnswer,
     LotRow,
     Payment,
+    PaymentLine,
     PaymentOutcome,
+    ReceiptLine,
     ReceiptOutcome,
     StoredFse,
     Unmatched,
@@ -154,6 +158,18 @@ class Store:
         with self._database.reading() as tx:
             return outbox.relay_took_another(tx, lot_id, since)
 
+    # Answers under an idempotency key
+
+    def keep_answer(self, kept: KeptAnswer) -> None:
+        """Keep what a program is answered; inside `batch()`, together with what was done for it."""
+        with self._database.step("keep-answer") as tx:
+            answers.keep(tx, kept)
+
+    def kept_answer(self, practice: str, client: str, key: str) -> KeptAnswer | None:
+        """What this program was answered under this key, or None."""
+        with self._database.reading() as tx:
+            return answers.find(tx, practice, client, key)
+
     # Returns
 
     def post_receipt(self, arl: Arl, raw: bytes, message_key: str) -> ReceiptOutcome:
@@ -210,6 +226,51 @@ class Store:
         """Lots, newest first."""
         with self._database.reading() as tx:
             return views.lot_list(tx, practice, limit, offset)
+
+    def fse(self, practice: str, number: int) -> FseRow:
+        """One FSE of this practice; StoreError (code unknown) when there is none."""
+        with self._database.reading() as tx:
+            return details.one_fse(tx, practice, number)
+
+    def lot(self, practice: str, lot_id: str) -> LotRow:
+        """One lot of this practice; StoreError (code unknown) when there is none."""
+        with self._database.reading() as tx:
+            return details.one_lot(tx, practice, lot_id)
+
+    def fse_of_lot(self, practice: str, lot_id: str) -> list[int]:
+        """The numbers of the FSE in a lot of this practice."""
+        with self._database.reading() as tx:
+            return details.fse_of_lot(tx, practice, lot_id)
+
+    def receipts(self, practice: str, lot_id: str) -> list[ReceiptLine]:
+        """The ARL of a lot of this practice, oldest first."""
+        with self._database.reading() as tx:
+            return details.receipts(tx, practice, lot_id)
+
+    def payments(self, practice: str, limit: int = 200, offset: int = 0) -> list[PaymentLine]:
+        """What payment returns said of this practice's FSE, newest first."""
+        with self._database.reading() as tx:
+            return details.payments(tx, practice, limit, offset)
+
+    def payments_of(self, practice: str, number: int) -> list[PaymentLine]:
+        """What payment returns said of one FSE of this practice, oldest first."""
+        with self._database.reading() as tx:
+            return details.payments_of(tx, practice, number)
+
+    def last_change(self) -> int:
+        """The place of the newest change of state, 0 before the first."""
+        with self._database.reading() as tx:
+            return details.last_change(tx)
+
+    def changes_after(self, practice: str, after: int, limit: int = 200) -> list[Change]:
+        """This practice's changes of state behind that place, oldest first."""
+        with self._database.reading() as tx:
+            return details.changes_after(tx, practice, after, limit)
+
+    def audit_of(self, practice: str, after: int = 0, limit: int = 200) -> list[AuditRecord]:
+        """The trail of this practice behind record `after`, oldest first."""
+        with self._database.reading() as tx:
+            return details.audit_of(tx, practice, after, limit)
 
     def history(self, number: int, practice: str | None = None) -> list[HistoryLine]:
         """Every change of state of one FSE and of its lot, oldest first."""

@@ -19,7 +19,7 @@ from gateway.store.states import FseState, LotState
 _WAITING_OUTCOMES = (Outcome.UNMATCHED, Outcome.CONTRADICTED)
 _UNSENT = (FseState.SIGNED, FseState.IN_LOT)
 
-_FSE = sa.select(fse, lot.c.id.label("lot_id")).join_from(fse, lot, fse.c.lot_seq == lot.c.seq, isouter=True)
+FSE = sa.select(fse, lot.c.id.label("lot_id")).join_from(fse, lot, fse.c.lot_seq == lot.c.seq, isouter=True)
 _FSE_STATES = sa.select(fse.c.state, sa.func.count().label("number")).group_by(fse.c.state)
 _LOT_STATES = sa.select(lot.c.state, sa.func.count().label("number")).group_by(lot.c.state)
 _LATE = sa.and_(one_of(fse.c.state, _UNSENT), fse.c.deadline < sa.bindparam("today"))
@@ -38,9 +38,9 @@ _STUCK = (
 
 def fse_list(tx: Transaction, practice: str | None, limit: int, offset: int) -> list[FseRow]:
     """FSE, newest first."""
-    query = _FSE.order_by(fse.c.id.desc()).limit(limit).offset(offset)
+    query = FSE.order_by(fse.c.id.desc()).limit(limit).offset(offset)
     return [
-        _fse_row(row)
+        fse_row(row)
         for row in tx.rows(query if practice is None else query.where(fse.c.practice == practice))
     ]
 
@@ -56,7 +56,7 @@ def lot_list(tx: Transaction, practice: str | None, limit: int, offset: int) -> 
 
 def history(tx: Transaction, number: int, practice: str | None) -> list[HistoryLine]:
     """Every change of an FSE and of its lot, oldest first."""
-    found = tx.rows(_FSE.where(fse.c.number == number))
+    found = tx.rows(FSE.where(fse.c.number == number))
     rows = [row for row in found if practice in (None, row.practice)]
     if len(rows) != 1:
         raise InputError(_which(number, rows), code="unknown")
@@ -122,7 +122,8 @@ def status(tx: Transaction) -> str:
     return "\n".join(lines)
 
 
-def _fse_row(row: Record) -> FseRow:
+def fse_row(row: Record) -> FseRow:
+    """A table row, with its lot's id, as the value that leaves the store."""
     return FseRow(
         practice=row.practice,
         number=row.number,

@@ -21,6 +21,7 @@ from gateway.errors import TrustError
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import Permanent, Transient
 from gateway.lots.sealing import SealedLot
+from gateway.store.rows import KeptAnswer
 from tests.gateway.store.line import CAISSE, LEASE, PRACTICE, Line, payment, raw_of
 
 SHEETS = 10
@@ -72,8 +73,17 @@ class Life:
         while len(self.line.store.fse_list()) < SHEETS:
             number = self.line.store.reserve_fse_number(PRACTICE)
             self.tell("number", str(number))
-            self.line.store.keep_fse(self.line.fse(number))
+            if number % 2:
+                self.line.store.keep_fse(self.line.fse(number))
+            else:
+                self.keep_with_answer(number)
             self.tell("kept", str(number))
+
+    def keep_with_answer(self, number: int) -> None:
+        """As the API does: the sheet and what its program is answered, together or not at all."""
+        with self.line.store.batch():
+            self.line.store.keep_fse(self.line.fse(number))
+            self.line.store.keep_answer(answer(number))
 
     def close_lots(self) -> None:
         """Lots of two."""
@@ -148,6 +158,11 @@ class Life:
             return Opened(raw_of(arl), receipts=(arl,))
         numbers = [int(number) for number in rest.split()[1].split(b",")]
         return Opened(raw, payments=tuple(payment(number, sealed) for number in numbers))
+
+
+def answer(number: int) -> KeptAnswer:
+    """What a program is answered for this sheet."""
+    return KeptAnswer(PRACTICE, "software", f"key-{number}", bytes(32), 201, str(number).encode())
 
 
 if __name__ == "__main__":

@@ -71,6 +71,8 @@ def judge(root: Path) -> None:
         assert {row.state.value for row in rows.values()} == {"PAID"}
         assert {row.state.value for row in store.lot_list()} == {"ACKNOWLEDGED"}
         assert store.fse_bodies(PRACTICE, sorted(rows)) == [body_of(number) for number in sorted(rows)]
+        answered = {number for number in rows if store.kept_answer(PRACTICE, "software", f"key-{number}")}
+        assert answered == {number for number in rows if number % 2 == 0}, "a sheet without its answer"
         assert store.verify_audit() > 0
         lots_in_store = {row.compostage for row in store.lot_list()}
     assert {what.split()[0] for what in taken} == lots_in_store, "a lot was lost, or sent without being kept"
