@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from gateway.billing.engine import price
 from gateway.billing.request import PATHWAYS, ZONES, Act, Beneficiary, CareRequest, Practitioner
+from gateway.billing.rows import ModifierRow, WithdrawalRow
 from gateway.billing.tables import DIRECTORY, Tables
 from gateway.errors import InputError
 
@@ -41,12 +43,57 @@ BAD_ROWS = {
 }
 
 
+ACT = """
+[[act]]
+codes = ["TST"]
+label = "test"
+family = "doctor"
+specialties = ["01"]
+tariff = "any"
+cents = 1000
+zones = ["all"]
+since = 2020-01-01
+source = "test"
+"""
+MODIFIER = """
+[[modifier]]
+letter = "J"
+label = "test"
+percent = "6.5"
+zones = ["all"]
+since = 2020-01-01
+source = "test"
+"""
+BAD_ACTS = {
+    "t.toml, act row 1: an act has cents, or key_letter": ACT.replace("cents = 1000\n", ""),
+    "t.toml, act row 1: an act has cents, or": ACT + "by_charge = true\n",
+    "t.toml, act row 1: tariff 'half' is not known": ACT.replace('"any"', '"half"'),
+    "t.toml, act row 1: heavy 'very' is not known": ACT + 'heavy = "very"\n',
+    "t.toml, act row 1: @tag is not one of the [sources]": ACT.replace('"test"\n', '"@tag"\n').replace(
+        'label = "@tag"', 'label = "test"'
+    ),
+    "t.toml, act row 1: the amount of mayotte must be whole cents": ACT.replace(
+        'cents = 1000\nzones = ["all"]', "amounts = { mayotte = 10.5 }"
+    ),
+    "t.toml, act row 1: amounts must say cents for each zone": ACT.replace(
+        'cents = 1000\nzones = ["all"]', "amounts = 5"
+    ),
+    "t.toml, act row 1: zone 'mars' is not known": ACT.replace(
+        'cents = 1000\nzones = ["all"]', "amounts = { mars = 5 }"
+    ),
+    "ActRow ('TST', 'any', '01', '1'): two rows are in force together from 2020-01-01": ACT + ACT,
+    "t.toml, modifier row 1: a modifier adds cents or a percent": MODIFIER + "cents = 100\n",
+    "t.toml, modifier row 1: percent 650 is not 0 to 100": MODIFIER.replace("6.5", "650"),
+    "t.toml, modifier row 1: percent many is not 0 to 100": MODIFIER.replace("6.5", "many"),
+}
+
+
 def load(folder: Path, text: str) -> Tables:
     (folder / "t.toml").write_text(text, encoding="utf-8")
     return Tables.load(folder)
 
 
-@pytest.mark.parametrize(("start", "text"), BAD_ROWS.items(), ids=BAD_ROWS)
+@pytest.mark.parametrize(("start", "text"), [*BAD_ROWS.items(), *BAD_ACTS.items()])
 def test_bad_row_is_refused(tmp_path: Path, start: str, text: str) -> None:
     """A row without date, source or zone, out of range or doubled stops the loading in one sentence."""
     with pytest.raises(InputError) as refusal:
@@ -63,6 +110,58 @@ def test_good_row_is_accepted(tmp_path: Path) -> None:
     assert both.on(date(2020, 1, 1), "metropole").rates["doctor", "general"].percent == 65
     assert not both.on(date(2004, 12, 31), "metropole").rates
     assert not both.on(date(2020, 1, 1), "mayotte").rates
+
+
+def test_short_forms(tmp_path: Path) -> None:
+    """All zones at once, one row for each zone of amounts, sources by tag, groups of specialties."""
+    text = ACT.replace('cents = 1000\nzones = ["all"]', "amounts = { metropole = 1000, mayotte = 1200 }")
+    text = text.replace('["01"]', '["both"]').replace('source = "test"', 'source = "@law"')
+    tables = load(tmp_path, '[groups]\nboth = ["01", "02"]\n[sources]\nlaw = "a law"\n' + text + MODIFIER)
+    day = date(2026, 1, 1)
+    cents = [tables.on(day, zone).act("TST", "02")["any"].cents for zone in ("metropole", "mayotte")]
+    assert cents == [1000, 1200]
+    assert {row.source for row in tables.acts} == {"a law"}
+    assert not tables.on(day, "antilles").act("TST", "01")
+    assert all("J" in tables.on(day, zone).modifiers for zone in ZONES)
+
+
+def test_one_group_has_one_meaning(tmp_path: Path) -> None:
+    """A group of specialties named in two files is refused; named once it serves every file."""
+    group = '[groups]\nsome = ["01"]\n'
+    (tmp_path / "a.toml").write_text(group, encoding="utf-8")
+    assert load(tmp_path, ACT.replace('["01"]', '["some"]')).acts[0].specialties == ("01",)
+    with pytest.raises(InputError, match=r"t.toml: the group some is in two files"):
+        load(tmp_path, group + ACT)
+
+
+def test_percent_modifiers_need_only_a_row() -> None:
+    """J and K of surgery would be rows: 100.00 + 6.5 % + 11.5 %, by half, and 25.15 that is never halved."""
+    surgery = Tables.load().rows_of("DEQP003")[0]
+    act = dataclasses.replace(surgery, codes=("ZZZZ001",), cents=10_000, modifiers="JKU")
+    since, zones = surgery.since, surgery.zones
+    rows = [
+        ModifierRow(letter=letter, label="test", percent=percent, since=since, zones=zones, source="test")
+        for letter, percent in (("J", "6.5"), ("K", "11.5"))
+    ]
+    tables = Tables.load().with_rows([act, *rows])
+    asked = Act("ZZZZ001", modifiers="JKU", association=2)
+    request = CareRequest(date(2026, 1, 5), Practitioner("03"), Beneficiary(date(1980, 1, 1)), (asked,))
+    assert price(request, tables).base_cents == 11_800 // 2 + 2515
+
+
+def test_a_medicine_is_switched_off_by_date() -> None:
+    """One more row takes a medicine off the list from its day on; the day before it is paid as ever."""
+    code, since = "3400936485464", date(2026, 3, 1)
+    row = WithdrawalRow(codes=(code,), label="switched off", since=since, zones=ZONES, source="test")
+    tables = Tables.load().with_rows([row])
+
+    def amo(day: date) -> int:
+        request = CareRequest(day, Practitioner("50"), Beneficiary(date(1980, 1, 1)), (Act(code),))
+        return price(request, tables).amo_cents
+
+    assert (amo(date(2026, 2, 28)), amo(since)) == (75, 0)
+    with pytest.raises(InputError, match="two rows are in force together"):
+        tables.with_rows([row])
 
 
 def test_empty_directory(tmp_path: Path) -> None:
