@@ -13,6 +13,7 @@ from gateway.billing.engine import Price, price
 from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.care import CareAct, Parties
+from gateway.errors import GatewayError
 from gateway.exchange.calendar import legal_day, send_deadline
 from gateway.lots.fse import Fse, FseDraft, encode_fse
 from gateway.lots.lot import LotHeader, build_lot, cut
@@ -70,12 +71,21 @@ def build_fse(
 
 
 def make_lots(practice: Practice, cps: CpsSession) -> list[SealedLot]:
-    """Steps 8 to 10 for every kept FSE of this CPS: one practitioner and place of practice in each lot."""
-    made = []
+    """Steps 8 to 10 for every kept FSE of this CPS: one place of practice, organism and family in each lot.
+
+    What cannot be sealed for one organism does not keep back the others: its error is raised at the end.
+    """
+    made: list[SealedLot] = []
+    problems: list[GatewayError] = []
     mine = {situation.identifier for situation in cps.situations if situation.may_sign_lot}
     for group in practice.store.fse_waiting(practice.id):
         if group.practitioner in mine:
-            made += _lots_of_group(practice, cps, group)
+            try:
+                made += _lots_of_group(practice, cps, group)
+            except GatewayError as problem:
+                problems.append(problem)
+    if problems:
+        raise problems[0]
     return made
 
 
@@ -153,4 +163,5 @@ def _header(cps: CpsSession, first: Fse, numbers: LotNumbers, now: datetime) -> 
         destination=first.destination,
         numbers=numbers,
         created=now,
+        family=first.invoice.mode.family,
     )

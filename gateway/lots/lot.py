@@ -17,6 +17,8 @@ from gateway.records.fields import plain, write_date
 
 MAX_LOT_RECORDS = 950
 MAX_FILE_RECORDS = 999
+MAX_LOT_CENTS = 999_999_999
+"""What a total of record 6 can say: nine digits."""
 LOT_RECORDS = 23
 """Records of a lot beside its invoices: 1, 7L, three 7S, up to seventeen 7C (a 1.4 KB certificate), 6."""
 
@@ -92,18 +94,20 @@ class Lot:
 
 
 def cut(fses: Iterable[Fse], most: int = MAX_LOT_RECORDS) -> tuple[tuple[Fse, ...], ...]:
-    """Share out invoices of one destination and family, in order, over lots within the limit of records.
+    """Share out invoices of one destination and family, in order, over lots within the limits.
 
-    `most`: how many invoices a lot may hold at most, when the practice wants smaller lots.
+    The limits: 950 records, and totals that record 6 can hold (nine digits of cents; the charge is the
+    greatest of them). `most`: how many invoices a lot may hold, when the practice wants smaller lots.
     """
     lots: list[list[Fse]] = []
-    room = 0
+    room = money = 0
     for fse in fses:
-        if fse.count > room or len(lots[-1]) >= most:
+        if fse.count > room or fse.invoice.charged > money or len(lots[-1]) >= most:
             lots.append([])
-            room = MAX_LOT_RECORDS - LOT_RECORDS
+            room, money = MAX_LOT_RECORDS - LOT_RECORDS, MAX_LOT_CENTS
         lots[-1].append(fse)
         room -= fse.count
+        money -= fse.invoice.charged
     return tuple(tuple(lot) for lot in lots)
 
 
@@ -113,7 +117,7 @@ def build_lot(header: LotHeader, fses: Sequence[Fse]) -> LotDraft:
     _check_together(header, fses)
     start = _file_start(header) + _lot_start(header)
     tail = _lot_security(header, fses) + _lot_end(header, fses)
-    _check_size(2 + len(tail) // 128 + sum(fse.count for fse in fses))
+    _check_size(1 + len(tail) // 128 + sum(fse.count for fse in fses))
     return LotDraft(header, tuple(fses), sha256(start + tail).digest(), start, tail)
 
 

@@ -39,6 +39,11 @@ MODES = {
 }
 
 
+def family_of(code: int) -> str:
+    """The family of a mode: invoices of one family may share a lot."""
+    return mode_of(code).family
+
+
 def mode_of(code: int) -> Mode:
     """The mode with this code; InputError for a code that is not handled."""
     if code not in MODES:

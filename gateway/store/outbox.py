@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from gateway.errors import StoreError
+from gateway.lots.modes import family_of
 from gateway.redact import redact
 from gateway.store import changes
 from gateway.store.database import Transaction
@@ -43,7 +44,7 @@ _USE_NUMBERS = (
     .values(used=sa.true())
 )
 _SHEET = sa.select(
-    fse.c.id, fse.c.practice, fse.c.number, fse.c.state, fse.c.destination, fse.c.practitioner
+    fse.c.id, fse.c.practice, fse.c.number, fse.c.state, fse.c.destination, fse.c.practitioner, fse.c.mode
 ).where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
 _DUE = (
     sa.select(lot, lot_body.c.message)
@@ -257,10 +258,9 @@ def _free_sheets(
             f"lot {sealed.id} says {sealed.count} FSE, {len(numbers)} were named and {len(sheets)} are kept"
         )
         raise StoreError(f"{sentence}: build the lot again", code="count")
-    if len({(sheet.destination, sheet.practitioner) for sheet in sheets}) != 1:
-        raise StoreError(
-            f"lot {sealed.id} mixes destinations or practitioners: build one lot each", code="mixed"
-        )
+    if len({(sheet.destination, sheet.practitioner, family_of(sheet.mode)) for sheet in sheets}) != 1:
+        sentence = f"lot {sealed.id} mixes destinations, practitioners or families of modes"
+        raise StoreError(f"{sentence}: build one lot each", code="mixed")
     return sheets
 
 

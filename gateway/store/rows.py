@@ -56,12 +56,15 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class WaitingGroup:
-    """FSE that may share a lot: one practitioner, one destination, one mode; oldest deadline first."""
+    """FSE that may share a lot: one place of a practitioner, one destination, one family of modes.
+
+    Most urgent first. `family`: see `gateway.lots.modes`.
+    """
 
     practice: str
     practitioner: str
     destination: str
-    mode: int
+    family: str
     numbers: tuple[int, ...]
     deadline: date
 

@@ -10,6 +10,7 @@ from itertools import groupby
 import sqlalchemy as sa
 
 from gateway.errors import StoreError
+from gateway.lots.modes import family_of
 from gateway.store import changes, numbers
 from gateway.store.database import Transaction
 from gateway.store.rows import StoredFse, WaitingGroup
@@ -17,7 +18,7 @@ from gateway.store.schema import fse, fse_body, stamp
 from gateway.store.statements import Record
 from gateway.store.states import FseState
 
-_Key = tuple[str, str, str, int]
+_Key = tuple[str, str, str, str]
 
 _KEEP = fse.insert()
 _KEEP_BODY = fse_body.insert()
@@ -109,7 +110,7 @@ def _row(sheet: StoredFse, digest: bytes, at: str) -> dict[str, object]:
 
 
 def _group_key(row: Record) -> _Key:
-    return row.practice, row.practitioner, row.destination, row.mode
+    return row.practice, row.practitioner, row.destination, family_of(row.mode)
 
 
 def _group(key: _Key, members: Sequence[Record]) -> WaitingGroup:

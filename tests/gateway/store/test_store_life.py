@@ -92,13 +92,13 @@ def test_a_day_that_comes_back_gives_no_pair_twice(line: Line) -> None:
 
 
 def test_groups_share_what_a_lot_must_share(line: Line) -> None:
-    """Waiting sheets are grouped by practitioner, destination and mode, the most urgent group first."""
+    """Waiting sheets are grouped by practitioner, destination and family, the most urgent group first."""
     line.keep(2)
     line.keep(1, destination="01-999-996", deadline=date(2026, 3, 5))
     line.keep(1, mode=5)
     groups = line.store.fse_waiting(PRACTICE)
-    assert [(group.destination, group.mode, group.numbers) for group in groups] == [
-        ("01-999-996", 3, (3,)), (CAISSE, 3, (1, 2)), (CAISSE, 5, (4,)),
+    assert [(group.destination, group.family, group.numbers) for group in groups] == [
+        ("01-999-996", "signed", (3,)), (CAISSE, "degraded", (4,)), (CAISSE, "signed", (1, 2)),
     ]  # fmt: skip
     assert line.store.fse_waiting("nobody") == []
 
