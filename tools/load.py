@@ -54,7 +54,7 @@ from reader.slot import Slot
 from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.idle import help_seconds, idle_megabytes
 from tools.load_pcsc import pcsc
-from tools.measure import in_turns, seconds_once
+from tools.measure import core_seconds_each, in_turns, seconds_once
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import assemble
 
@@ -306,7 +306,7 @@ def gateway(rig: Rig) -> Figures:
 
 
 def prices(rig: Rig) -> Figures:
-    """A consultation, its coordination, a contract, third-party payment: the engine, and JSON to JSON."""
+    """Per core: a consultation, its coordination, a contract, third-party payment; and JSON to JSON."""
     tables, rights = Tables.load(), Beneficiary(date(1980, 5, 1), complementary="tm100")
     request = replace(
         CareRequest(rig.act.date, Practitioner(), rights, (Act("G"), Act("MCG"))),
@@ -317,8 +317,10 @@ def prices(rig: Rig) -> Figures:
     def from_json() -> str:
         return json.dumps(price(CareRequest.from_json(json.loads(body)), tables).to_json())
 
-    priced, answered = in_turns(lambda: price(request, tables), from_json)
-    return {"prices_per_s": 1 / priced, "json_prices_per_s": 1 / answered}
+    return {
+        "prices_per_s": 1 / core_seconds_each(lambda: price(request, tables)),
+        "json_prices_per_s": 1 / core_seconds_each(from_json),
+    }
 
 
 PARTS: dict[str, Callable[[Rig], Figures]] = {

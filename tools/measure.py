@@ -25,6 +25,18 @@ def seconds_each(work: Callable[[], object], *, budget: float = 0.15) -> float:
     return (time.perf_counter() - start) / count
 
 
+def core_seconds_each(work: Callable[[], object], *, budget: float = 0.3) -> float:
+    """Processor seconds per call on one core, whatever else the machine does: median of the rounds."""
+    count = max(1, int(budget / max(seconds_once(work), 1e-7)))
+    rounds = []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        for _ in range(count):
+            work()
+        rounds.append((time.process_time() - start) / count)
+    return sorted(rounds)[ROUNDS // 2]
+
+
 def in_turns(*works: Callable[[], object], budget: float = 0.15) -> list[float]:
     """Seconds per call of each, measured in turns so that all meet the same machine: median of the rounds."""
     rounds = [[seconds_each(work, budget=budget) for work in works] for _ in range(ROUNDS)]
