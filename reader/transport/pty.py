@@ -6,7 +6,11 @@ one step; a link that a dead emulator left behind is replaced, anything else at 
 
 from __future__ import annotations
 
+import array
+import fcntl
 import os
+import select
+import termios
 import tty
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +20,12 @@ from reader.transport.claim import Claim, Taken
 
 READ_SIZE = 4096
 """What a pseudo-terminal holds."""
+
+ON_THE_WAY = 0.01
+"""Seconds that bytes take at most from one end to the other."""
+
+DRAIN_LOOKS = 100
+"""Times `drain` looks again."""
 
 
 class Pty:
@@ -59,6 +69,22 @@ class Pty:
             os.write(self._master, data)
         except OSError:
             pass
+
+    def hold(self) -> bool:
+        """The host's next words wait. True when it has said something that is still to be read."""
+        with suppress(termios.error):
+            termios.tcflow(self._slave, termios.TCOOFF)
+        return bool(select.select([self._master], [], [], ON_THE_WAY)[0])
+
+    def drain(self) -> None:
+        """Wait until the host has read what was written to it, not for ever."""
+        waiting = array.array("i", [0])
+        for _ in range(DRAIN_LOOKS):
+            select.select([], [], [], ON_THE_WAY)
+            with suppress(OSError):
+                fcntl.ioctl(self._slave, termios.FIONREAD, waiting)
+            if not waiting[0]:
+                return
 
     def close(self) -> None:
         """Take the link away, if it is still ours, and hang up."""

@@ -52,8 +52,15 @@ class SerialPlug:
         self._act(self._device.extend())
 
     def close(self) -> None:
-        """Hang up and take the link away."""
+        """Answer what the host has said, hang up and take the link away.
+
+        A dead line is an error to a host that writes to it, but reads as empty again and again: libccid 1.5
+        that waits for an answer then waits for ever, and pcscd with it.
+        """
         self._loop.forget(self._pty.fileno())
+        if self._pty.hold():
+            self._hear()
+        self._pty.drain()
         self._pty.close()
 
     def _hear(self) -> None:

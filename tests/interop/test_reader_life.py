@@ -16,6 +16,7 @@ from tests.interop.opensc import AUTHENTICATION, NEW_PIN, PIN, WRONG_PIN, OpenSC
 pytestmark = pytest.mark.interop
 ONE_SLOT = ("gempctwin", "gempcpinpad")
 TWO_SLOTS = ("gemcoresimpro2", "sec1210", "gemcorepospro")
+READ = "00:B0:9C:00:0C"  # EF.SN of the CPS by its short identifier
 HAS_NO_MODEM_LINES = "Get RS232 signals state failed"
 """What the driver says of every pseudo-terminal: it has no RTS line to lower."""
 
@@ -91,6 +92,19 @@ def test_the_reader_may_end_at_any_time(desk: Desk, card_file: CardFile, number:
         desk.pcscd.wait_for_cards(2)
         assert desk.cps.tries() == 2
         assert desk.cps.login(PIN)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_reader_ends_while_a_program_reads(desk: Desk, number: signal.Signals) -> None:
+    """In the middle of thousands of commands: the program hears an error at once, pcscd waits for nothing."""
+    client = desk.pcscd.start_client("opensc-tool", "-r", "1", "-s", "00A4000C00", *["-s", READ] * 4000)
+    assert client.stdout is not None
+    for _ in range(100):
+        assert client.stdout.readline()
+    os.kill(desk.reader.pid, number)
+    said, _ = client.communicate(timeout=20)
+    assert 0 < client.returncode < 128, said[-500:]
+    assert len(desk.pcscd.readers()) == 2
 
 
 def test_an_orderly_end_leaves_nothing(desk: Desk) -> None:
