@@ -104,15 +104,14 @@ def _price(options: argparse.Namespace) -> int:
 
 def _bill(options: argparse.Namespace) -> int:
     from gateway.care import CareAct  # noqa: PLC0415
-    from gateway.daemon import accepted  # noqa: PLC0415
-    from gateway.pipeline import bill  # noqa: PLC0415
+    from gateway.office import accepted, bill_act  # noqa: PLC0415
 
-    act = CareAct.from_json(_read_act(options.act))
+    data = _read_act(options.act)
+    CareAct.from_json(data)  # what is wrong with it is said before a PIN is asked
     with _at_work(options) as (_, practice, desk):
         _unlock(desk, options)
         try:
-            with desk.vitale() as vitale:
-                billed = bill(practice, desk.cps, vitale, act)
+            billed = bill_act(practice, desk, data)
         finally:
             desk.lock()
     print(json.dumps(accepted(billed), ensure_ascii=False, indent=1))

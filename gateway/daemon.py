@@ -14,12 +14,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from gateway.care import CareAct
-from gateway.delivery import Mailbox, Sender, collect, send_due
+from gateway.delivery import Mailbox, Sender, Sent, collect, send_due
 from gateway.desk import Desk
 from gateway.errors import GatewayError
 from gateway.inbox import Inbox
-from gateway.pipeline import Billed, bill, make_lots
+from gateway.lots.sealing import SealedLot
+from gateway.office import accepted, bill_act, unlock
+from gateway.pipeline import make_lots
 from gateway.practice import Practice
 from gateway.returns import opener
 from reader.console import said
@@ -48,6 +49,7 @@ class Daemon:
     `refresh` reads lists again that have changed; `lot_after`:
     how long the oldest kept FSE waits for company before its lot is closed. `pin_pad`: a CPS that was put
     back is asked for its PIN on the reader's own pad, once each time it is put in.
+    `has_api`: software may give the PIN, close lots and send them meanwhile.
     """
 
     practice: Practice
@@ -61,6 +63,9 @@ class Daemon:
     retention_days: int = 90
     pause: float = 0.5
     pin_pad: bool = False
+    has_api: bool = False
+    _line: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _sealing: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _lots_at: float = -DAY_SECONDS
     _forgot_at: float = -DAY_SECONDS
@@ -134,12 +139,7 @@ class Daemon:
         if not self.desk.is_unlocked:
             self.say("type the PIN of the CPS on the pad of its reader")
             self._asked_at = movements
-            cps = self.desk.unlock()
-            try:
-                self.practice.admit(cps.holder.national_id, cps.connection.slot_name)
-            except GatewayError:
-                self.desk.lock()
-                raise
+            unlock(self.practice, self.desk)
             self.say("CPS unlocked")
         self._asked_at = movements
 
@@ -165,6 +165,8 @@ class Daemon:
     def _locked(self) -> str:
         if not self.desk.has_cps:
             return "the CPS slot is empty, insert the CPS"
+        if self.has_api:
+            return "the CPS is locked, give its PIN through the API (POST /v1/session)"
         again = "take the CPS out and put it back" if self.pin_pad else "start vitale-gateway serve again"
         return f"the CPS asks for its PIN again, {again}"
 
@@ -175,9 +177,7 @@ class Daemon:
 
     def _bill(self, name: str) -> dict[str, Any]:
         try:
-            act = CareAct.from_json(self.inbox.read(name))
-            with self.desk.vitale() as vitale:
-                billed = bill(self.practice, self.desk.cps, vitale, act)
+            billed = bill_act(self.practice, self.desk, self.inbox.read(name))
         except (GatewayError, ReaderError) as refusal:
             return {"accepted": False, "code": refusal.code, "reason": str(refusal)}
         return accepted(billed)
@@ -187,11 +187,23 @@ class Daemon:
         if now - self._lots_at < self.lot_after.total_seconds() or not self.desk.is_unlocked:
             return
         self._lots_at = now
-        for lot in make_lots(self.practice, self.desk.cps):
+        self.close_lots()
+
+    def close_lots(self) -> list[SealedLot]:
+        """Lots of every kept FSE of the CPS at the desk, now; CardRefusal when it is locked."""
+        with self._sealing:
+            made = make_lots(self.practice, self.desk.cps)
+        for lot in made:
             self.say(f"lot {lot.lot_number} sealed: {lot.count} FSE for {lot.recipient}")
+        return made
+
+    def send_now(self) -> Sent:
+        """One pass of sending; a pass that is under way is waited for."""
+        with self._line:
+            return send_due(self.practice.store, self.sender, self.practice.clock, self.practice.rng)
 
     def _send(self) -> None:
-        done = send_due(self.practice.store, self.sender, self.practice.clock, self.practice.rng)
+        done = self.send_now()
         if done.sent or done.failed or done.parked or done.overdue:
             self.say(
                 f"lots: {done.sent} sent, {done.failed} to send again, "
@@ -219,13 +231,3 @@ class Daemon:
             self._complain(str(problem))
         except OSError as problem:
             self._complain(f"{said(problem)}: correct this; the rest goes on")
-
-
-def accepted(billed: Billed) -> dict[str, Any]:
-    """The answer to a care act that was kept."""
-    return {
-        "accepted": True,
-        "number": billed.number,
-        "destination": billed.destination,
-        **billed.price.to_json(),
-    }

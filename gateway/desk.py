@@ -14,6 +14,7 @@ from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.errors import CardRefusal
 from gateway.secret import Secret
+from gateway.sitting import Sitting
 from reader.errors import NoCard, ReaderError, SlotBusy
 from reader.slot import Slot
 
@@ -32,20 +33,31 @@ class Desk:
     def __init__(self, reader: Reader, *, vitale_slot: str = "Vitale", cps_slot: str = "CPS") -> None:
         self._vitale_slot, self._cps_slot = reader.slot(vitale_slot), reader.slot(cps_slot)
         self._cps: CpsSession | None = None
+        self.sitting: Sitting | None = None
+        """How long and for how many FSE one PIN is good; None: until the CPS leaves its slot."""
+
+    @property
+    def slots(self) -> tuple[Slot, Slot]:
+        """The Vitale slot and the CPS slot."""
+        return self._vitale_slot, self._cps_slot
 
     @property
     def is_unlocked(self) -> bool:
         """True while the CPS that was unlocked is still in its slot, and nobody has reset it."""
-        if self._cps is None:
+        if self.sitting is not None and self.sitting.is_over:
+            self.lock()
+        session = self._cps
+        if session is None:
             return False
         try:
-            with self._cps.exclusive():
-                self._cps.connection.check()
+            with session.exclusive():
+                session.connection.check()
         except SlotBusy:
             return True  # another program has it for a moment
         except ReaderError:
             self._cps = None
-        return self._cps is not None and self._cps.pin_verified
+            return False
+        return session.pin_verified
 
     @property
     def has_vitale(self) -> bool:
@@ -85,6 +97,8 @@ class Desk:
         except (CardRefusal, ReaderError):
             session.close()
             raise
+        if self.sitting is not None:
+            self.sitting.begin()
         self._cps = session
         return session
 
@@ -98,16 +112,18 @@ class Desk:
     @property
     def cps(self) -> CpsSession:
         """The unlocked CPS session; CardRefusal when the PIN has to be given (again)."""
-        if not self.is_unlocked or self._cps is None:
+        session = self._cps if self.is_unlocked else None
+        if session is None:
             raise CardRefusal(
                 f"The CPS in the {self._cps_slot.name} slot is locked: give its PIN.", code="pin-needed"
             )
-        return self._cps
+        return session
 
     @contextmanager
     def vitale(self) -> Iterator[VitaleSession]:
         """A session with the Vitale in its slot, ended on the way out; both cards are kept until then."""
-        cps = self._cps.exclusive() if self._cps is not None else nullcontext()
+        held = self._cps
+        cps = held.exclusive() if held is not None else nullcontext()
         with cps, self._vitale_slot.owner:
             session = VitaleSession.open(self._vitale_slot.connect())
             try:

@@ -5,7 +5,8 @@ The rest of the line is gateway/delivery.py: 11 send, 12 receipt, 13 send again,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,17 +38,29 @@ class Billed:
     destination: str
 
 
-def bill(practice: Practice, cps: CpsSession, vitale: VitaleSession, act: CareAct) -> Billed:
-    """Steps 1 to 7. Returns only when the FSE is kept; raises GatewayError and keeps nothing otherwise."""
+def bill(
+    practice: Practice,
+    cps: CpsSession,
+    vitale: VitaleSession,
+    act: CareAct,
+    beside: Callable[[Billed], None] | None = None,
+) -> Billed:
+    """Steps 1 to 7. Returns only when the FSE is kept; raises GatewayError and keeps nothing otherwise.
+
+    `beside`: what else is kept in the transaction that keeps the FSE, both or neither.
+    """
     act.check_date(legal_day(practice.clock.now()))
     with step("number"):
         number = practice.store.reserve_fse_number(practice.id)
     with step("cards"):
         parties = _read_cards(practice, cps, vitale, act)
     fse, priced = build_fse(practice, parties, vitale, act, number)
-    with step("keep"):
+    billed = Billed(number, priced, fse.destination.key)
+    with step("keep"), practice.store.batch() if beside else nullcontext():
         practice.store.keep_fse(kept_form(practice, parties, act, fse, priced))
-    return Billed(number, priced, fse.destination.key)
+        if beside is not None:
+            beside(billed)
+    return billed
 
 
 def build_fse(

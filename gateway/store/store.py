@@ -30,6 +30,7 @@ from gateway.store.rows import (
     WaitingGroup,
 )
 from gateway.store.schema import stamp
+from gateway.store.states import FseState
 
 if TYPE_CHECKING:
     from gateway.lots.sealing import SealedLot
@@ -217,10 +218,16 @@ class Store:
 
     # What people and programs look at
 
-    def fse_list(self, practice: str | None = None, limit: int = 200, offset: int = 0) -> list[FseRow]:
-        """FSE, newest first."""
+    def fse_list(
+        self,
+        practice: str | None = None,
+        limit: int = 200,
+        offset: int = 0,
+        states: Sequence[FseState] = (),
+    ) -> list[FseRow]:
+        """FSE, newest first, those in one of `states` when any is named."""
         with self._database.reading() as tx:
-            return views.fse_list(tx, practice, limit, offset)
+            return views.fse_list(tx, practice, limit, offset, states)
 
     def lot_list(self, practice: str | None = None, limit: int = 200, offset: int = 0) -> list[LotRow]:
         """Lots, newest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import sqlalchemy as sa
@@ -36,9 +37,13 @@ _STUCK = (
 )
 
 
-def fse_list(tx: Transaction, practice: str | None, limit: int, offset: int) -> list[FseRow]:
-    """FSE, newest first."""
+def fse_list(
+    tx: Transaction, practice: str | None, limit: int, offset: int, states: Sequence[FseState] = ()
+) -> list[FseRow]:
+    """FSE, newest first, those in one of `states` when any is named."""
     query = FSE.order_by(fse.c.id.desc()).limit(limit).offset(offset)
+    if states:
+        query = query.where(one_of(fse.c.state, states))
     return [
         fse_row(row)
         for row in tx.rows(query if practice is None else query.where(fse.c.practice == practice))
