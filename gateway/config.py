@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,10 +45,14 @@ class PracticeConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReaderConfig:
-    """Which reader driver, and what it is given for its slots (Vitale, then CPS)."""
+    """Which reader driver, and what it is given for its slots (Vitale, then CPS).
+
+    `alone` (PC/SC): other programs cannot connect to a card while the gateway has a session with it.
+    """
 
     driver: str
     slots: tuple[str, ...]
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,21 @@ class ReceiverConfig:
     allow_remote: bool
     policy: str
     certificate: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    """Where practice software finds the HTTP API, who may use it, and how long one PIN is good there.
+
+    `tokens`: a file that holds digests only. `sheets`: FSE signed before the PIN is asked again.
+    """
+
+    address: str
+    port: int
+    allow_remote: bool
+    tokens: Path
+    session_minutes: int
+    session_sheets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +95,7 @@ class Config:
     mailbox: Path
     inbox: Path
     lot_after_minutes: int
+    api: ApiConfig | None = None
 
 
 def load_config(path: Path) -> Config:
@@ -102,13 +123,13 @@ def parse_config(text: str, folder: Path, name: str = "settings") -> Config:
     if unknown:
         known = ", ".join(sorted(_SECTIONS))
         raise InputError(f"{name}: there is no section {unknown[0]!r}; the sections are {known}")
-    return _config(lambda section: _Section(name, text, folder, section, tables.get(section, {})))
+    return _config(lambda section: _Section(name, text, folder, section, tables.get(section, {})), tables)
 
 
-_SECTIONS = frozenset({"practice", "reader", "receiver", "store", "trust", "mailbox", "inbox", "lots"})
+_SECTIONS = frozenset({"practice", "reader", "receiver", "store", "trust", "mailbox", "inbox", "lots", "api"})
 
 
-def _config(section: Callable[[str], _Section]) -> Config:
+def _config(section: Callable[[str], _Section], present: Collection[str]) -> Config:
     with ExitStack() as stack:
         store, trust, mailbox, inbox, lots = (
             stack.enter_context(section(name)) for name in ("store", "trust", "mailbox", "inbox", "lots")
@@ -125,6 +146,25 @@ def _config(section: Callable[[str], _Section]) -> Config:
             mailbox=mailbox.path("directory"),
             inbox=inbox.path("directory"),
             lot_after_minutes=lots.number("after_minutes", 0, 24 * 60, 30),
+            api=_api(section("api")) if "api" in present else None,
+        )
+
+
+def _api(section: _Section) -> ApiConfig:
+    with section:
+        address = section.address("address", "127.0.0.1")
+        allow_remote = section.flag("allow_remote")
+        if not (allow_remote or address.is_loopback):
+            raise section.wrong(
+                "address", "is not of this machine: put a TLS proxy before 127.0.0.1, or set allow_remote"
+            )
+        return ApiConfig(
+            address=str(address),
+            port=section.number("port", 1, 65535),
+            allow_remote=allow_remote,
+            tokens=section.path("tokens"),
+            session_minutes=section.number("session_minutes", 1, 24 * 60, 12 * 60),
+            session_sheets=section.number("session_sheets", 1, 10_000, 250),
         )
 
 
@@ -143,14 +183,16 @@ def _practice(section: _Section) -> PracticeConfig:
 
 def _reader(section: _Section) -> ReaderConfig:
     with section:
-        driver, slots = section.text("driver"), section.texts("slots")
+        driver, slots, alone = section.text("driver"), section.texts("slots"), section.flag("alone")
         if driver == "pcsc" and (len(slots) not in (1, 2) or not all(slot.strip() for slot in slots)):
             raise section.wrong(
                 "slots", "must be part of the name of one reader, or of two: the Vitale's, then the CPS's"
             )
+        if alone and driver != "pcsc":
+            raise section.wrong("alone", "belongs to the driver pcsc: no other program sees these cards")
     if driver == "emulated":
         slots = tuple(_image(section.folder, slot) for slot in slots)
-    return ReaderConfig(driver, slots)
+    return ReaderConfig(driver, slots, alone)
 
 
 def _image(folder: Path, slot: str) -> str:
@@ -237,6 +279,13 @@ class _Section:
             raise self.wrong(key, f"must be {what}")
         return value
 
+    def address(self, key: str, default: str) -> IPv4Address | IPv6Address:
+        """An IP address."""
+        try:
+            return ip_address(self._take(key, str, "must be a text in quotes", default))
+        except ValueError:
+            raise self.wrong(key, "must be an IP address such as 127.0.0.1") from None
+
     def one_of(self, key: str, choices: tuple[str, ...], default: str) -> str:
         """One of a few words."""
         value = self._take(key, str, "must be a text in quotes", default)
@@ -297,6 +346,7 @@ driver = "emulated"
 slots = ["cards/vitale.card", "cards/cps.card"]   # the Vitale slot, then the CPS slot
 # driver = "pcsc"                     # real readers: part of the name of one reader for both cards,
 # slots = ["Gemalto"]                 # or of two (vitale-reader list shows the names)
+# alone = true                        # no other program may use a card that the gateway has a session with
 
 [receiver]
 host = "127.0.0.1"                    # the mail relay
@@ -321,4 +371,10 @@ directory = "var/inbox"               # practice software drops care acts here
 
 [lots]
 after_minutes = 30                    # how long a sheet waits for company in its lot
+
+# [api]                               # practice software over HTTP, see gateway/api/README.md
+# port = 8420                         # on this machine; address = "127.0.0.1" is the default
+# tokens = "var/tokens.json"          # digests only: vitale-gateway token new NAME adds one
+# session_minutes = 720               # how long one PIN is good
+# session_sheets = 250                # and for how many sheets
 """

@@ -58,8 +58,8 @@ def open_reader(config: ReaderConfig) -> Reader:
     if config.driver not in found.names:
         known = ", ".join(sorted(found.names)) or "none is installed"
         raise InputError(f"reader driver {config.driver!r} is not known: choose one of {known}")
-    driver: Callable[[tuple[str, ...]], Reader] = found[config.driver].load()
-    return driver(config.slots)
+    driver: Callable[..., Reader] = found[config.driver].load()
+    return driver(config.slots, alone=True) if config.alone else driver(config.slots)
 
 
 def open_daemon(config: Config, practice: Practice, desk: Desk, say: Callable[[str], None]) -> Daemon:

@@ -34,13 +34,14 @@ BREATH = 0.01
 """Seconds between two looks, however often the service says that something changed."""
 
 
-def open_pcsc(slots: Sequence[str]) -> PcscReader:
+def open_pcsc(slots: Sequence[str], *, alone: bool = False) -> PcscReader:
     """The driver `pcsc`: one pattern for each slot (Vitale, then CPS), or one for both.
 
-    A pattern is a part of the reader's name, or a regular expression. Raises ReaderError when pyscard is not
-    installed or the patterns cannot be used; a service or a reader that is not there may still come.
+    A pattern is a part of the reader's name, or a regular expression. `alone`: other programs cannot connect
+    to a card that has a session. Raises ReaderError when pyscard is not installed or the patterns cannot be
+    used; a service or a reader that is not there may still come.
     """
-    return PcscReader(slots)
+    return PcscReader(slots, alone=alone)
 
 
 def look(pattern: str = "") -> list[tuple[ReaderState, bool | None]]:
@@ -80,7 +81,12 @@ class PcscReader(Reader):
     """Slots behind PC/SC readers. `close()` ends the watch and gives the cards back."""
 
     def __init__(
-        self, patterns: Sequence[str], slot_names: Sequence[str] = SLOT_NAMES, *, wait: float = OWNER_WAIT
+        self,
+        patterns: Sequence[str],
+        slot_names: Sequence[str] = SLOT_NAMES,
+        *,
+        wait: float = OWNER_WAIT,
+        alone: bool = False,
     ) -> None:
         library()
         if len(patterns) not in (1, len(slot_names)) or not all(pattern.strip() for pattern in patterns):
@@ -91,7 +97,7 @@ class PcscReader(Reader):
         super().__init__(slot_names)
         for slot in self.slots:
             slot.owner.wait = wait
-        self._filler = _Filler(self.slots, patterns, wait)
+        self._filler = _Filler(self.slots, patterns, wait, alone=alone)
         self._watch = _Watch(self._filler)
 
     def close(self) -> None:
@@ -103,8 +109,8 @@ class PcscReader(Reader):
 class _Filler:
     """Keeps slots as the readers are. Used by one thread at a time."""
 
-    def __init__(self, slots: Sequence[Slot], patterns: Sequence[str], wait: float) -> None:
-        self._slots, self._patterns, self._wait = slots, patterns, wait
+    def __init__(self, slots: Sequence[Slot], patterns: Sequence[str], wait: float, *, alone: bool) -> None:
+        self._slots, self._patterns, self._wait, self._alone = slots, patterns, wait, alone
         self._pads: dict[str, PinPad] = {}
         self._cards: dict[str, tuple[PcscCard, int, int]] = {}  # slot → card, service, movements
 
@@ -141,7 +147,7 @@ class _Filler:
             slot.remove()
         if isinstance(verdict, ReaderState):
             slot.why_empty = None
-            card = PcscCard(verdict.name, slot.name, self._pads, self._wait)
+            card = PcscCard(verdict.name, slot.name, self._pads, self._wait, alone=self._alone)
             self._cards[slot.name] = card, service, verdict.movements
             slot.insert(card)
         else:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SHARED, DIRECT = 2, 3
+EXCLUSIVE, SHARED, DIRECT = 1, 2, 3
 ANY_PROTOCOL, T1 = 3, 2
 LEAVE, RESET, UNPOWER = 0, 1, 2
 ATR_STRING = 0x00090303
@@ -112,8 +112,8 @@ class Service:
         self._scard.SCardCancel(self._context)
 
     def connect(self, reader: str, share: int = SHARED) -> Handle:
-        """A connection to the card in `reader`; with DIRECT to the reader itself."""
-        protocols = ANY_PROTOCOL if share == SHARED else 0
+        """A connection to the card in `reader`; with EXCLUSIVE for us alone, with DIRECT to the reader."""
+        protocols = 0 if share == DIRECT else ANY_PROTOCOL
         code, handle, protocol = self._scard.SCardConnect(self._context, reader, share, protocols)
         checked(code)
         return Handle(self._scard, handle, protocol)
@@ -145,9 +145,12 @@ class Handle:
         checked(code)
         return bytes(answer)
 
-    def reset(self, how: int) -> None:
-        """UNPOWER: off and on again; RESET: as the driver likes. Selection, PIN and keys are forgotten."""
-        code, protocol = self._scard.SCardReconnect(self._handle, SHARED, ANY_PROTOCOL, how)
+    def reset(self, how: int, share: int = SHARED) -> None:
+        """UNPOWER: off and on again; RESET: as the driver likes. Selection, PIN and keys are forgotten.
+
+        EXCLUSIVE is for a connection that is so already: on another one the call waits without end.
+        """
+        code, protocol = self._scard.SCardReconnect(self._handle, share, ANY_PROTOCOL, how)
         checked(code)
         self._speak_as(protocol)
 
@@ -203,7 +206,8 @@ class PcscCard:
     """The card in one PC/SC reader, shared with other programs (`SharedCard`), perhaps before a PIN pad.
 
     Every new PcscCard is one stay of a card in a reader: who watches makes another when the card was moved,
-    and calls `forsake` on this one. `pads` remembers what readers said of their pads.
+    and calls `forsake` on this one. `pads` remembers what readers said of their pads. `alone`: other programs
+    cannot even connect from a power-on to the end of the session.
     """
 
     def __init__(
@@ -213,7 +217,10 @@ class PcscCard:
         pads: dict[str, PinPad] | None = None,
         wait: float = OWNER_WAIT,
         clock: Clock = time.monotonic,
+        *,
+        alone: bool = False,
     ) -> None:
+        self._share = EXCLUSIVE if alone else SHARED
         self.reader, self.slot, self.wait, self._clock = reader, slot, wait, clock
         self._pads = {} if pads is None else pads
         self._service: Service | None = None
@@ -325,7 +332,7 @@ class PcscCard:
             handle.disconnect(LEAVE)
             service.release()
 
-        self._handle = bounded(lambda: service.connect(self.reader), self.wait, late)
+        self._handle = bounded(lambda: service.connect(self.reader, self._share), self.wait, late)
         if self._handle is None:
             self._service = None  # the thread that still waits lets it go
             raise SlotBusy(self.slot, self.wait)
@@ -353,15 +360,14 @@ class PcscCard:
             self._waiting_since = None
         self._held = True
 
-    @staticmethod
-    def _cold_reset(handle: Handle) -> None:
+    def _cold_reset(self, handle: Handle) -> None:
         """Power off and on; a reader that cannot do that resets the card in its own way."""
         try:
-            handle.reset(UNPOWER)
+            handle.reset(UNPOWER, self._share)
         except PcscError as wrong:
-            if wrong.code in GONE | STOPPED | MUTE:
+            if wrong.code in GONE | STOPPED | MUTE | {SHARING_VIOLATION}:
                 raise
-            handle.reset(RESET)
+            handle.reset(RESET, self._share)
 
     def _failed(self, wrong: PcscError) -> ReaderError | OSError:
         """What to raise. A context that has gone with its service is forgotten: the next one may live."""

@@ -63,6 +63,16 @@ def test_pcsc_readers_are_named(slots: tuple[str, ...]) -> None:
     assert parse_config(text, HERE).reader == ReaderConfig("pcsc", slots)
 
 
+def test_a_reader_alone() -> None:
+    """`alone` is off unless said, and belongs to the driver that can."""
+    text = example_config().replace("# alone = true", "alone = true")
+    with pytest.raises(InputError, match=r"line \d+, alone of \[reader\] belongs to the driver pcsc"):
+        parse_config(text, HERE)
+    text = text.replace('driver = "emulated"', 'driver = "pcsc"', 1)
+    assert parse_config(text, HERE).reader.alone
+    assert not parse_config(example_config(), HERE).reader.alone
+
+
 @pytest.mark.parametrize("slots", ["[]", '[""]', '["Twin", " "]', '["a", "b", "c"]'])
 def test_pcsc_readers_without_a_name(slots: str) -> None:
     """No name, an empty one or too many are refused with the line."""
@@ -91,7 +101,7 @@ def test_pcsc_readers_without_a_name(slots: str) -> None:
         ('driver = "emulated"', 'driver = " "', "driver of .reader. is empty"),
         ("slots = [", "slots = [1, ", "slots of .reader. must be a list of texts"),
         ("# practitioners = [", 'practitioners = ["12", ', "practitioners of .practice. must be"),
-        ("port = 2525", "port = = 2525", "not TOML: .*line 20"),
+        ("port = 2525", "port = = 2525", "not TOML: .*line 21"),
         ("[lots]\nafter_minutes = 30", "lots = 3", "lots"),
     ],
 )  # fmt: skip

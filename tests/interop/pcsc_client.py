@@ -89,6 +89,12 @@ class Agent:
         self.desk = Desk(self.reader)
         return self.present()
 
+    def open_alone(self, *patterns: str) -> list[bool]:
+        """Open the driver so that nobody else may connect to a card in use."""
+        self.reader = PcscReader(patterns, wait=2, alone=True)
+        self.desk = Desk(self.reader)
+        return self.present()
+
     def present(self) -> list[bool]:
         """Which slots have a card."""
         assert self.reader is not None

@@ -108,6 +108,26 @@ def test_nobody_between_pin_and_signature(
     assert strangers > 0
 
 
+def test_alone_nobody_else_connects(desk: Desk, start: Callable[[Pcscd], Client]) -> None:
+    """`alone`: nobody can connect while the CPS is unlocked; after a kill the card is reset at once (B7)."""
+    client, other = start(desk.pcscd), start(desk.pcscd)
+    client("open_alone", NAME)
+    client("unlock", "1234")
+    assert other("raw_open", "00 01") == 0x8010000B
+    assert len(client("sign")) == 512
+    assert client("visit")["beneficiaries"] == 3
+    client("unlock", "1234")
+    client.process.kill()
+    client.process.wait()
+    wait_for(lambda: other("raw_open", "00 01") == 0, lambda: "the dead still have the card")
+    assert [other("raw_transmit", command)[1] for command in SIGN] == ["9000", "9000", "6982"]
+    again = start(desk.pcscd)
+    again("open_alone", NAME)
+    with pytest.raises(Refused) as refused:
+        again("unlock", "1234")
+    assert refused.value.code == "card-in-use"
+
+
 @pytest.mark.parametrize("block", [True, False])
 def test_no_signature_after_a_crash(desk: Desk, start: Callable[[Pcscd], Client], block: bool) -> None:
     """The holder of a verified PIN is killed: the next program finds a card that wants its PIN (B7).

@@ -198,12 +198,15 @@ class FakeScard:
                 return NO_CARD, 0, 0
             if share != 3 and reader.card.mute:
                 return UNRESPONSIVE, 0, 0
+            if share == 1 and reader.handles:
+                return SHARING, 0, 0
             handle = next(self.numbers)
+            reader.exclusive = handle if share == 1 else None
             self.handles[handle] = context, name
             reader.handles[handle] = OK
             return OK, handle, 1
 
-    def SCardReconnect(self, handle, _share, _protocols, how):
+    def SCardReconnect(self, handle, share, _protocols, how):
         with self.change:
             if code := self._noted(f"reset{how}") or self._usable(handle, event=False):
                 return code, 0
@@ -212,6 +215,8 @@ class FakeScard:
                 return NO_CARD, 0
             if reader.card.mute:
                 return UNRESPONSIVE, 0
+            while share == 1 and reader.exclusive != handle:  # as libpcsclite: without end
+                self.change.wait(0.05)
             self._reset(reader, handle)
             return OK, 1
 

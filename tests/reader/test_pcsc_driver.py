@@ -253,6 +253,22 @@ def test_exclusive_keeps_others_out(two, scard):
     assert connection.transmit(COMMAND).sw == 0x9000
 
 
+def test_alone_nobody_else_connects(scard):
+    """With `alone` a session keeps others out between its blocks as well; its end lets them in."""
+    with PcscReader(["Twin"], wait=0.3, alone=True) as opened:
+        connection = opened.slot("CPS").connect()
+        assert connection.transmit(COMMAND).sw == 0x9000
+        with pytest.raises(AssertionError):
+            scard.other(SECOND)
+        assert connection.transmit(COMMAND).sw == 0x9000
+        connection.close()
+        other = scard.other(SECOND)
+        with pytest.raises(CardInUse, match="Another program keeps the card in the CPS slot"):
+            opened.slot("CPS").connect()
+        scard.SCardDisconnect(other.handle, 0)
+        assert opened.slot("CPS").connect().transmit(COMMAND).sw == 0x9000
+
+
 def test_a_reset_by_others_ends_the_session(two, scard):
     """Not continued in silence: the PIN is gone, so is the session; a new one works at once."""
     connection, other = two.slot("CPS").connect(), scard.other(SECOND)
