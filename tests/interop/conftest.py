@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.card.factory import image
-from tests.interop.bench_pcscd import LOG_TAIL, WITNESSES
+from tests.interop.bench_pcscd import LOG_TAIL, WITNESSES, unavailable
 from tests.interop.desk import Put
 
 CardFile = Callable[..., Path]
@@ -38,6 +39,13 @@ def card_file(tmp_path_factory: pytest.TempPathFactory) -> CardFile:
         return file
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pyscard() -> None:
+    """For tests of the PC/SC driver: skipped where pyscard cannot be built."""
+    if find_spec("smartcard") is None:
+        unavailable("pyscard not installed; with swig and libpcsclite-dev there, make test installs it")
 
 
 @pytest.fixture

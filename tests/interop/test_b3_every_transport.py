@@ -232,6 +232,7 @@ def check(read: dict[str, Any], most: int, record_property: Callable[..., None])
 
 
 @pytest.mark.interop
+@pytest.mark.usefixtures("pyscard")
 def test_through_pcscd_and_libccid(program, tmp_path, record_property):
     """Stock pcscd and libccid on our serial reader: slot 0 speaks T=0, slot 1 T=1 with extended lengths."""
     needs("pcscd", files=(DRIVERS / "libccidtwin.so",))
@@ -242,6 +243,7 @@ def test_through_pcscd_and_libccid(program, tmp_path, record_property):
 
 
 @pytest.mark.interop
+@pytest.mark.usefixtures("pyscard")
 def test_through_pcscd_and_vpcd(program, tmp_path, record_property):
     """Stock pcscd and vpcd's driver: whole APDUs in both slots, as long as its two bytes of length allow."""
     needs("pcscd", files=(DRIVERS / "libifdvpcd.so",))

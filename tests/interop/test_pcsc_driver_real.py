@@ -20,7 +20,7 @@ from tests.interop.conftest import CardFile
 from tests.interop.desk import VPCD, Desk, Put
 from tests.interop.pcsc_client import Client, Refused
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("pyscard")]
 NAME = "Vitale Gateway"
 VIRTUAL = "Virtual PCD"
 SIGN = ("00A4040C0DE828BD080F8025000001FF0010", "002241B606800142840181", "002A9E9A20" + "00" * 32 + "00")

@@ -20,7 +20,7 @@ from gateway.exchange.calendar import legal_day
 from tests.interop.bench_pcscd import BINARIES, DRIVERS, TOGETHER, Emulated, Pcscd, needs, wait_for
 from tools.bench import Bench
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("pyscard")]
 PROFILES = ("cps-gp-sector1", "vitale-single")
 ASKED = "asks for a PIN"
 

@@ -20,7 +20,7 @@ from tests.interop.bench_pcscd import DRIVERS, Emulated, Pcscd, isolation, needs
 from tests.interop.same_fse import DOCTOR, MOMENT, PATIENTS
 from tools.bench import Bench
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("pyscard")]
 ROOT = Path(__file__).resolve().parents[2]
 
 
