@@ -161,7 +161,7 @@ class Demo:
         patience = self.clock.monotonic() + PATIENCE_SECONDS
         before: Counter[str] = Counter()
         with closing(SmtpSender("127.0.0.1", port)) as sender:
-            while any(row.state not in FINAL for row in practice.store.fse_list()):
+            while any(map(_is_open, practice.store.fse_list())):
                 send_due(practice.store, sender, self.clock, practice.rng)
                 collect(practice.store, mailbox, opener(practice), practice.id)
                 states = Counter(row.state.value for row in practice.store.fse_list())
@@ -224,6 +224,12 @@ class Demo:
 
 def _euros(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02d} €"
+
+
+def _is_open(row: FseRow) -> bool:
+    """Somebody still has to answer: the caisse, or an insurer for its share by third-party payment."""
+    awaits_share = row.state is FseState.PAID and row.third_party == "full" and not row.reason
+    return row.state not in FINAL or (awaits_share and row.paid_amc_cents < row.amc_cents)
 
 
 def _outcome(row: FseRow) -> str:

@@ -53,6 +53,7 @@ from reader.emulated import EmulatedReader
 from reader.slot import Slot
 from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.idle import help_seconds, idle_megabytes
+from tools.load_noemie import noemie
 from tools.load_pcsc import pcsc
 from tools.measure import core_seconds_each, in_turns, seconds_once
 from tools.receiver.config import ReceiverConfig
@@ -329,6 +330,7 @@ PARTS: dict[str, Callable[[Rig], Figures]] = {
     "receiver": receiver,
     "gateway": gateway,
     "price": prices,
+    "noemie": noemie,
     "pcsc": lambda rig: pcsc(Bench(rig.bench.directory("readers"), rig.clock)),
 }
 

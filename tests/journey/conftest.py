@@ -12,9 +12,18 @@ import pytest
 from gateway.desk import Desk
 from gateway.practice import Practice
 from reader.emulated import EmulatedReader
+from tests.journey.day import Day, begin
 from tools.bench import Bench
 
-PROFILES = ("cps-gp-sector1", "cps-gp-sector2", "vitale-single", "vitale-family", "vitale-ald", "vitale-css")
+PROFILES = (
+    "cps-gp-sector1",
+    "cps-gp-sector2",
+    "vitale-single",
+    "vitale-family",
+    "vitale-ald",
+    "vitale-css",
+    "vitale-complementary",
+)
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +63,10 @@ def reader(bench: Bench) -> Iterator[EmulatedReader]:
 def desk(reader: EmulatedReader) -> Desk:
     """The desk over that reader, locked."""
     return Desk(reader)
+
+
+@pytest.fixture
+def day(bench: Bench) -> Iterator[Day]:
+    """A day of a practice and its receiver that begins."""
+    with begin(bench) as begun:
+        yield begun

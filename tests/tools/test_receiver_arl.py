@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,8 @@ from gateway.lots.organism import Complementary
 from gateway.lots.refusal import CODES
 from gateway.pki.opposition import Opposition, OppositionList, encode_base
 from gateway.records.arl import Arl, parse_arl
+from tools.receiver import codes
+from tools.receiver.faults import FAULTS
 from tools.receiver.listing import arls
 from tools.receiver.reading import arl_json, arl_lines
 
@@ -162,6 +165,21 @@ def test_every_code_has_one_meaning() -> None:
     assert len({words for _, words in CODES.values()}) == len(CODES)
 
 
+@pytest.mark.parametrize(
+    ("mark", "rows"),
+    [
+        ("arl codes", {f"`{error_class}` {code}": words for code, (error_class, words) in CODES.items()}),
+        ("return codes", {f"`{code[:4]} {code[4:]}`": text for code, text in codes.TEXTS.items()}),
+        ("faults", {f"`{name}`": what for name, what in FAULTS.items()}),
+    ],
+)
+def test_the_readme_lists_them_all(mark: str, rows: dict[str, str]) -> None:
+    """The tables of the README are the code's own: every code, every fault, word by word."""
+    text = (Path(__file__).parents[2] / "tools" / "README.md").read_text(encoding="utf-8")
+    table = text.split(f"<!-- {mark} -->")[1].strip().splitlines()[2:]
+    assert dict(line.strip("| ").split(" | ", 1) for line in table) == rows
+
+
 def test_outer_description_must_fit(bench: Bench) -> None:
     """A lot of FSE that is announced as DRE is a damaged mail: the opaque answer; as FSE it passes."""
     practice = bench.practice
@@ -187,3 +205,19 @@ def test_a_demand_asks_one_share(bench: Bench) -> None:
             practice.forged(dre, **changes)  # type: ignore[arg-type]
         assert (caught.value.error_code, caught.value.position) == ("4012", position)  # type: ignore[attr-defined]
     assert bench.handle(practice.seal(practice.lot(dre)).message).positive
+
+
+def test_the_command_line_reads_an_arl(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """`arl` prints the words, with --json one object a line; an unknown mail is one sentence and code 1."""
+    from tools.receiver.__main__ import main
+
+    practice = bench.practice
+    lot = practice.lot(practice.forged(practice.fse(6), r2={"date": "261332"}))
+    bench.handle(practice.seal(lot).message)
+    state = str(next(bench.maildir.parent.glob("state0")))
+    assert main(["arl", "--state", state, lot.header.numbers.compostage]) == 0
+    assert "record 3, position 80" in capsys.readouterr().out
+    assert main(["arl", "--state", state, "--json", lot.header.numbers.compostage]) == 0
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "2007"
+    assert main(["arl", "--state", state, "0" * 19]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

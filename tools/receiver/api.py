@@ -42,6 +42,7 @@ from tools.receiver.server import is_loopback
 TOKEN_FILE = "api.token"  # noqa: S105
 MAX_BODY = 64 * 1024
 _TIMEOUT = 10.0
+_PULSE_SECONDS = 0.1
 _MAX_ROWS = 1000
 _MAX_DAYS = 3660
 _PATH = re.compile(r"/[A-Za-z0-9/_-]{0,200}")
@@ -290,7 +291,9 @@ class Api:
             raise InputError(f"port {port} of {host} cannot be used for the API; choose another") from None
         self._server.token, self._server.actions = _new_token(state / TOKEN_FILE, rng), Actions(controls)
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="receiver-api", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_PULSE_SECONDS,), name="receiver-api", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:

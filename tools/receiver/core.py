@@ -25,7 +25,7 @@ from tools.receiver.checks import Subject, refusals
 from tools.receiver.claims import Claims, Clerk, already_paid
 from tools.receiver.faults import Faults
 from tools.receiver.ledger import KnownLot, Ledger, LotRecord, Refusal
-from tools.receiver.opening import Gate, Named, Opening
+from tools.receiver.opening import Gate, Named, Opening, opaque
 from tools.receiver.reply import Reply, Secretary, acknowledge
 from tools.receiver.wrong import wrong_arl
 
@@ -95,7 +95,7 @@ class Receiver:
     def examine(self, raw: bytes) -> Judged:
         """Open, verify, decide, and write the ARL this message deserves. Never raises on any bytes."""
         when = self._shown.now()
-        opening = self._gate.open(raw, when)
+        opening = self._on_demand(raw, self._gate.open(raw, when))
         message = hashlib.sha256(raw).digest()
         if opening.verified is None or opening.named is None:
             return self._refused(raw, message, when, opening)
@@ -115,7 +115,8 @@ class Receiver:
         assert named is not None
         views = [fse.view() for fse in verified.fses]
         triples = zip(verified.fses, views, verified.lot.first_records, strict=True)
-        found = (*self._on_demand(), *refusals([Subject(*three) for three in triples], self._opposition))
+        asked = () if opening.refusal is None else (opening.refusal,)
+        found = (*asked, *refusals([Subject(*three) for three in triples], self._opposition))
         if found:
             opening = replace(opening, reason=str(found[0]))
         arl = acknowledge(named, when, found)
@@ -124,12 +125,14 @@ class Receiver:
         reply = self._secretary.arl(arl)
         return Judged(raw, message, when, opening, arl, reply, replace(lot, arl=reply.clear), claims)
 
-    def _on_demand(self) -> Sequence[LotRefusal]:
-        fault = self.faults.take("negative-arl")
+    def _on_demand(self, raw: bytes, opening: Opening) -> Opening:
+        """The fault `negative-arl`: a conform lot is refused, or its mail is said not to open."""
+        fault = self.faults.take("negative-arl") if opening.verified is not None else None
         if fault is None:
-            return ()
+            return opening
         code = "2003" if fault.value is None else f"{fault.value:04.0f}"
-        return (LotRefusal(code, "refused on demand: the fault negative-arl is set"),)
+        refusal = LotRefusal(code, "refused on demand: the fault negative-arl is set")
+        return opaque(raw, refusal) if refusal.error_class == "E" else replace(opening, refusal=refusal)
 
     def _refused(self, raw: bytes, message: bytes, when: datetime, opening: Opening) -> Judged:
         assert opening.refusal is not None

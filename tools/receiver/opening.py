@@ -77,11 +77,11 @@ class Gate:
         try:
             opened = self._unseal(raw, when)
         except Exception as error:
-            return _opaque(raw, error)
+            return opaque(raw, error)
         try:
             return self._verify(raw, opened, when)
         except Exception as error:
-            return _opaque(raw, error)
+            return opaque(raw, error)
 
     def _unseal(self, raw: bytes, when: datetime) -> Opened:
         opened = open_sealed(
@@ -103,14 +103,14 @@ class Gate:
             verified = verify_lot(opened.payload, self._trust, self._vitale, when, signer=opened.signer)
         except LotRefusal as refusal:
             if opened.signer is None and not _is_after_lot_signature(refusal):
-                return _opaque(raw, refusal)
+                return opaque(raw, refusal)
             return Opening(named, refusal=refusal, reason=str(refusal))
         try:
             _agree(opened, verified)
         except (
             LotRefusal
         ) as refusal:  # nobody signed the outside: it is the mail that is refused, not the file
-            return _opaque(raw, refusal)
+            return opaque(raw, refusal)
         return Opening(named, verified)
 
 
@@ -119,7 +119,7 @@ def _is_after_lot_signature(refusal: LotRefusal) -> bool:
     return refusal.error_class == "S" and refusal.invoice > 0
 
 
-def _opaque(raw: bytes, error: Exception) -> Opening:
+def opaque(raw: bytes, error: Exception) -> Opening:
     """One refusal for everything; the digest it names is that of the message, the sender's own input."""
     reason = getattr(error, "reason", "") or (
         str(error) if isinstance(error, GatewayError) else type(error).__name__

@@ -14,6 +14,7 @@ from gateway.billing.request import Practitioner
 from gateway.billing.tables import Tables
 from gateway.cms.policy import policy_named
 from gateway.errors import GatewayError, StoreError
+from gateway.lots.organism import destination_of
 from gateway.pki import OppositionList
 from gateway.records.noemie_file import NoemieReturn
 from tools.pki import Authority
@@ -252,7 +253,8 @@ class Speaker:
         """A payment return was made."""
         rejects = sum(payment.is_rejected for payment in answer.payments)
         self._say(
-            f"NOEMIE {answer.file_id} to {answer.destination}: {len(answer.payments)} invoices,"
+            f"NOEMIE {answer.file_id} of {destination_of(answer.sender).key} to {answer.destination}:"
+            f" {len(answer.payments)} invoices,"
             f" {answer.total_cents / 100:.2f} EUR paid, {rejects} rejected"
         )
 
