@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_two_daemons_do_not_see_each_other(tmp_path: Path) -> None:
     assert WITNESSES == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root and without namespaces there is no pcscd")
 def test_a_daemon_where_namespaces_are_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon takes a socket that is given to it, and starts again on a fresh one."""
     monkeypatch.setattr(bench_pcscd, "isolation", lambda: ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.bench_pcscd import DRIVERS, TOGETHER, end, isolation, needs, unavailable, wait_for
+from tests.interop.bench_pcscd import DRIVERS, RUN, TOGETHER, end, isolation, needs, unavailable, wait_for
 
 pytestmark = pytest.mark.interop
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,13 +32,28 @@ def three_commands() -> list[str]:
 
 
 @contextmanager
-def namespace() -> Iterator[tuple[list[str], Path]]:
-    """The words that run a command in a mount namespace of its own, and its /run/pcscd seen from here."""
-    way = isolation()
-    if not way:
-        unavailable("this machine allows no mount namespace: the machine's own pcscd would be disturbed")
+def machine() -> Iterator[tuple[list[str], Path]]:
+    """The words that run a command where it disturbs nobody, and the /run/pcscd of that place.
+
+    A mount namespace of its own; where those are forbidden, the machine itself if root and no pcscd is there.
+    """
+    if way := isolation():
+        with namespace(way) as place:
+            yield place
+    elif os.geteuid() == 0 and not (RUN / "pcscd.comm").exists() and not (ROOT / "var" / "reader").exists():
+        try:
+            yield [*TOGETHER], RUN
+        finally:
+            shutil.rmtree(ROOT / "var" / "reader")
+    else:
+        unavailable("this machine allows no mount namespace: its own pcscd or reader would be disturbed")
+
+
+@contextmanager
+def namespace(way: tuple[str, ...]) -> Iterator[tuple[list[str], Path]]:
+    """The same in a namespace that lives as long as this."""
     (ROOT / "var").mkdir(exist_ok=True)
-    places = ["/run/pcscd" if Path("/run/pcscd").is_dir() else "/run", str(ROOT / "var")]
+    places = [str(RUN if RUN.is_dir() else RUN.parent), str(ROOT / "var")]
     holder = subprocess.Popen(
         [*TOGETHER, *way, "sh", "-c", HOLD, "sh", *places], stdout=subprocess.PIPE, text=True
     )
@@ -46,7 +62,7 @@ def namespace() -> Iterator[tuple[list[str], Path]]:
         assert holder.stdout.readline() == "ready\n"
         user = ["--user", "--preserve-credentials"] if "-Urm" in way else []
         enter = ["nsenter", "--target", str(holder.pid), "--mount", *user, *TOGETHER]
-        yield enter, Path(f"/proc/{holder.pid}/root/run/pcscd")
+        yield enter, Path(f"/proc/{holder.pid}/root{RUN}")
     finally:
         end(holder)
 
@@ -91,7 +107,7 @@ def test_three_commands_show_the_reader(tmp_path: Path) -> None:
     needs("pcscd", "pcsc_scan", "unshare", "nsenter", files=(DRIVERS / "libccidtwin.so",))
     reader, daemon, scan = three_commands()
     with ExitStack() as stack:
-        enter, run = stack.enter_context(namespace())
+        enter, run = stack.enter_context(machine())
         terminals = Terminals(enter, tmp_path, stack)
         told = terminals.type(reader, "Ready.")
         assert "Traceback" not in told
