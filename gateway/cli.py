@@ -1,4 +1,4 @@
-"""vitale-gateway: init, price, bill, serve, status, release. One sentence on what is wrong, no traceback."""
+"""vitale-gateway: init, price, bill, serve, token, status, release. One sentence says what is wrong."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from gateway.cards.cps import CpsSession
     from gateway.config import Config
+    from gateway.daemon import Daemon
     from gateway.desk import Desk
     from gateway.practice import Practice
     from gateway.secret import Secret
@@ -71,7 +72,30 @@ def _parser() -> argparse.ArgumentParser:
         ways.add_argument(
             "--pin-pad", action="store_true", help="the PIN is typed on the reader's own pad, unseen here"
         )
+        if command is serve:
+            ways.add_argument(
+                "--pin-later", action="store_true", help="the PIN is given later, through the HTTP API"
+            )
+    _add_token(commands)
     return parser
+
+
+def _add_token(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """`token new NAME`, `token list`, `token revoke NAME`."""
+    token = commands.add_parser("token", help="who may use the HTTP API: new, list, revoke")
+    actions = token.add_subparsers(required=True, metavar="ACTION")
+    for action, what in (
+        ("new", "make a token for one practice software and print it, once"),
+        ("list", "names, practices and days of the tokens"),
+        ("revoke", "take a token back"),
+    ):
+        one = actions.add_parser(action, help=what)
+        if action != "list":
+            one.add_argument("name", metavar="NAME", help="the name of the software")
+        if action == "new":
+            one.add_argument("--practice", metavar="ID", help="another practice of this store")
+        one.add_argument("--config", type=Path, default=Path(SETTINGS), metavar="FILE", help="settings")
+        one.set_defaults(work=_token, action=action)
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -125,16 +149,60 @@ def _serve(options: argparse.Namespace) -> int:
 
     stop = Event()
     with _at_work(options) as (config, practice, desk):
-        cps = _unlock(desk, options)
-        practice.admit(cps.holder.national_id, cps.connection.slot_name)
         daemon = open_daemon(config, practice, desk, _say)
         daemon.pin_pad = options.pin_pad
-        _end_on_signals(stop)
-        _say(f"reader: {config.reader.driver}, CPS unlocked; care acts are taken from {config.inbox}")
-        for line in practice.store.status().splitlines():
-            _say(line)
-        daemon.run(stop)
+        with _offered_api(config, daemon, options):
+            if not options.pin_later:
+                cps = _unlock(desk, options)
+                practice.admit(cps.holder.national_id, cps.connection.slot_name)
+            _end_on_signals(stop)
+            locked = "locked" if options.pin_later else "unlocked"
+            _say(f"reader: {config.reader.driver}, CPS {locked}; care acts are taken from {config.inbox}")
+            for line in practice.store.status().splitlines():
+                _say(line)
+            daemon.run(stop)
     _say("stopped in good order; what was accepted is kept.")
+    return 0
+
+
+@contextmanager
+def _offered_api(config: Config, daemon: Daemon, options: argparse.Namespace) -> Iterator[None]:
+    """The HTTP API beside the daemon when the settings have a section [api]."""
+    if config.api is None:
+        if options.pin_later:
+            raise InputError("--pin-later needs the HTTP API: add a section [api] to the settings")
+        yield
+        return
+    from gateway.api.tokens import Tokens  # noqa: PLC0415
+    from gateway.start import api_beside  # noqa: PLC0415
+
+    tokens = Tokens(config.api.tokens)
+    with api_beside(config, daemon, tokens) as port:
+        made = len(tokens.entries())
+        known = "1 token" if made == 1 else f"{made} tokens"
+        _say(f"API: http://{config.api.address}:{port}/v1 ({known}; vitale-gateway token new NAME makes one)")
+        yield
+
+
+def _token(options: argparse.Namespace) -> int:
+    from gateway.api.tokens import Tokens  # noqa: PLC0415
+    from gateway.clock import SystemClock, system_rng  # noqa: PLC0415
+    from gateway.config import load_config  # noqa: PLC0415
+
+    config = load_config(options.config)
+    if config.api is None:
+        raise InputError(f"there is no section [api] in {options.config}: add it, with its port and tokens")
+    tokens = Tokens(config.api.tokens)
+    if options.action == "new":
+        practice = options.practice or config.practice.id
+        print(tokens.new(options.name, practice, SystemClock(), system_rng))
+        print("vitale-gateway: this token is shown once; keep it in the software.", file=sys.stderr)
+    elif options.action == "revoke":
+        tokens.revoke(options.name)
+        print(f"the token of {options.name} is taken back")
+    else:
+        for entry in tokens.entries():
+            print(f"{entry.name:40} {entry.practice:20} {entry.made[:10]}")
     return 0
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import entry_points
@@ -12,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from gateway.api.tokens import Tokens
 from gateway.billing.tables import Tables
 from gateway.clock import Clock, Rng
 from gateway.cms.enveloped import DecryptionKey
@@ -25,6 +27,7 @@ from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
 from gateway.pki import OppositionList, Trust, VitaleAuthority
 from gateway.practice import Practice
+from gateway.sitting import Sitting
 from gateway.store.store import Store
 
 DRIVERS = "vitale_gateway.reader_drivers"
@@ -50,6 +53,26 @@ def open_practice(config: Config, clock: Clock, rng: Rng) -> Practice:
         practitioners=practice.practitioners,
         store=Store(config.store_url, clock),
     )
+
+
+@contextmanager
+def api_beside(config: Config, daemon: Daemon, tokens: Tokens) -> Iterator[int]:
+    """The HTTP API of the settings while the block runs; its port. InputError says what keeps it from it."""
+    api = config.api
+    if api is None:
+        raise InputError("there is no section [api] in the settings: add it, with its port and tokens")
+    try:
+        from gateway.api.server import serving  # noqa: PLC0415 - the framework is an extra
+        from gateway.api.service import Service  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            f"the API needs {missing.name}: pip install 'vitale-gateway[api]', or leave [api] out"
+        ) from None
+    longest = timedelta(minutes=api.session_minutes)
+    daemon.desk.sitting = Sitting(daemon.practice.clock, longest, api.session_sheets)
+    daemon.has_api = True
+    with serving(Service(daemon, tokens, config.reader.driver), api.address, api.port) as port:
+        yield port
 
 
 def open_reader(config: ReaderConfig) -> Reader:

@@ -1,0 +1,114 @@
+"""The bodies that the API takes, for the OpenAPI document.
+
+They describe what `CareAct.from_json` and `CareRequest.from_json` accept: those stay the only judges, so that
+every entry of the gateway takes the same JSON and says the same sentence. A test compares both.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.billing.request import MAX_ACTS, MAX_CENTS, MAX_QUANTITY
+
+Day = Annotated[date, Field(description="YYYY-MM-DD")]
+Pathway = Literal["T", "N", "R", "O", "M", "U", "H", "J", "B", "D", "S1", "S2"]
+Nature = Literal["maladie", "maternite", "at"]
+ThirdParty = Literal["none", "amo", "full"]
+Zone = Literal["metropole", "antilles", "guyane_reunion", "mayotte"]
+Coefficient = Annotated[Decimal, Field(gt=0, le=Decimal("9999.99"), description="At most two decimals.")]
+
+
+class Asked(BaseModel):
+    """No field that is not named here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ActIn(Asked):
+    """One line of the sheet. `charged_cents` is what is asked for the whole line; null = the tariff."""
+
+    code: str = Field(
+        pattern=r"^([A-Z][A-Z0-9]{0,4}|[A-Z]{4}[0-9]{3}|[0-9]{4}|[0-9]{7}|34009[0-9]{8})$",
+        description="NGAP letters, or a CCAM, NABM, LPP or CIP code.",
+    )
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)] | None = None
+    coefficient: Coefficient | None = None
+    charged_cents: Annotated[int, Field(ge=0, le=MAX_CENTS)] | None = None
+    activity: Literal["1", "2", "3", "4", "5"] | None = Field(default=None, description="Only for CCAM.")
+    modifiers: Annotated[str, Field(pattern=r"^[A-Z0-9]{0,4}$")] | None = None
+    association: Annotated[int, Field(ge=1, le=5)] | None = None
+
+
+class PatientIn(Asked):
+    """What a care act may say of the patient; the rest is on the card."""
+
+    number: int = Field(default=1, ge=1, le=99, description="The person's place on the card.")
+    ald: bool = False
+    pregnancy_month: Annotated[int, Field(ge=1, le=9)] | None = None
+    last_seen: Day | None = None
+
+
+class PlaceIn(Asked):
+    """The place of practice, when the CPS has several: its logical number."""
+
+    situation: str = Field(default="", pattern=r"^[0-9]{0,2}$")
+
+
+class CareActIn(Asked):
+    """A care act; everything else is on the cards."""
+
+    date: Day
+    acts: list[ActIn] = Field(min_length=1, max_length=MAX_ACTS)
+    practitioner: PlaceIn = PlaceIn()
+    beneficiary: PatientIn = PatientIn()
+    pathway: Pathway = "T"
+    nature: Nature = "maladie"
+    third_party: ThirdParty = "none"
+
+
+class PractitionerIn(Asked):
+    """The billing situation of who gives the care."""
+
+    specialty: str = Field(min_length=1)
+    convention: str = Field(min_length=1)
+    optam: bool = False
+    zone: Zone = "metropole"
+
+
+class BeneficiaryIn(Asked):
+    """The rights that change the price: no identity."""
+
+    birth_date: Day
+    regime: str = Field(default="01", min_length=1)
+    alsace_moselle: bool = False
+    ald: bool = False
+    css: bool = False
+    ame: bool = False
+    aspa: bool = False
+    pregnancy_month: Annotated[int, Field(ge=1, le=9)] | None = None
+    complementary: Annotated[str, Field(min_length=1)] | None = None
+    last_seen: Day | None = None
+
+
+class CareRequestIn(Asked):
+    """One sheet to price without any card: the object of `vitale-gateway price`."""
+
+    date: Day
+    practitioner: PractitionerIn
+    beneficiary: BeneficiaryIn
+    acts: list[ActIn] = Field(min_length=1, max_length=MAX_ACTS)
+    pathway: Pathway = "T"
+    nature: Nature = "maladie"
+    third_party: ThirdParty = "none"
+
+
+class SessionIn(Asked):
+    """How the PIN of the CPS is given: here, or on the reader's own pad. `last_try`: even if it may block."""
+
+    pin: str | None = Field(default=None, pattern=r"^[0-9]{4}$", json_schema_extra={"writeOnly": True})
+    pin_pad: bool = False
+    last_try: bool = False

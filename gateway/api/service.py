@@ -1,0 +1,143 @@
+"""What the API works on: the running gateway, its desk and store, and each write done once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import Response
+
+from gateway.api.problems import Refusal
+from gateway.api.tokens import Caller, Tokens
+from gateway.daemon import Daemon
+from gateway.desk import Desk
+from gateway.practice import Practice
+from gateway.store.rows import KeptAnswer
+from gateway.store.store import Store
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a write is answered: a status of 2xx (or a refusal that has to be repeated) and a JSON object."""
+
+    status: int
+    content: dict[str, Any] = field(repr=False)
+
+    def to_bytes(self) -> bytes:
+        """The JSON."""
+        return json.dumps(self.content, ensure_ascii=False).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write as asked: by whom, under which idempotency key, and the digest of what is asked."""
+
+    caller: Caller
+    key: str
+    request: bytes
+
+
+Keep = Callable[[Answer], None]
+"""Keeps the answer; called inside the transaction of the work it answers, or afterwards."""
+
+
+@dataclass
+class Service:
+    """One gateway behind the API. `driver`: the name of its reader driver."""
+
+    daemon: Daemon
+    tokens: Tokens
+    driver: str = "emulated"
+    stop: threading.Event = field(default_factory=threading.Event)
+    pin_guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    tries_left: dict[int, int] = field(default_factory=dict)
+    streams: dict[str, int] = field(default_factory=dict)
+    _secret: bytes = field(init=False, repr=False)
+    _busy: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
+    _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        self._secret = self.practice.rng(32)
+
+    @property
+    def practice(self) -> Practice:
+        """The practice at work, with its present lists."""
+        return self.daemon.practice
+
+    @property
+    def store(self) -> Store:
+        """What is kept."""
+        return self.daemon.practice.store
+
+    @property
+    def desk(self) -> Desk:
+        """The reader and its two cards."""
+        return self.daemon.desk
+
+    def own_desk(self, caller: Caller) -> Desk:
+        """The desk, for a program of the practice that sits there; Refusal other-practice for others."""
+        if caller.practice != self.practice.id:
+            raise Refusal("other-practice", "this desk is another practice's: use the token of that practice")
+        return self.desk
+
+    def digest(self, method: str, path: str, body: bytes, *, secret: bool = False) -> bytes:
+        """What a request is recognised by. `secret`: it holds a PIN, and no digest of that outlives us."""
+        framed = b"\0".join((method.encode(), path.encode(), body))
+        return hmac.digest(self._secret, framed, "sha256") if secret else hashlib.sha256(framed).digest()
+
+    def once(self, write: Write, work: Callable[[Keep], Answer]) -> Response:
+        """Do `work` unless it was done under this key; its answer is kept durably either way.
+
+        What is refused did nothing and keeps nothing: its key is free again. Refusal key-reused, key-busy.
+        """
+        practice, name, key = identity = (write.caller.practice, write.caller.name, write.key)
+        with self._alone(identity):
+            kept = self.store.kept_answer(practice, name, key)
+            if kept is not None:
+                return _again(kept, write)
+            done: list[Answer] = []
+
+            def keep(answer: Answer) -> None:
+                body = answer.to_bytes()
+                self.store.keep_answer(KeptAnswer(practice, name, key, write.request, answer.status, body))
+                done.append(answer)
+
+            answer = work(keep)
+            if not done:
+                keep(answer)
+            return _response(answer.status, answer.to_bytes())
+
+    @contextmanager
+    def _alone(self, identity: tuple[str, str, str]) -> Iterator[None]:
+        with self._guard:
+            if identity in self._busy:
+                raise Refusal("key-busy", "the request with this key is still under way: ask again later")
+            self._busy.add(identity)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._busy.discard(identity)
+
+
+def _again(kept: KeptAnswer, write: Write) -> Response:
+    if not hmac.compare_digest(kept.request, write.request):
+        raise Refusal(
+            "key-reused", "this idempotency key was used for another request: use a new key for a new request"
+        )
+    answer = _response(kept.status, kept.body)
+    answer.headers["Idempotent-Replayed"] = "true"
+    return answer
+
+
+def _response(status: int, body: bytes) -> Response:
+    media_type = JSON if status < 400 else "application/problem+json"
+    return Response(body, status, media_type=media_type)

@@ -1,0 +1,66 @@
+"""FSE over HTTP: make, list, show."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from gateway import remedies
+from gateway.api import shown
+from gateway.api.asking import Asks, Gateway, WritesBody, request_body
+from gateway.api.service import Answer, Keep
+from gateway.care import parse_act
+from gateway.office import accepted, bill_act
+from gateway.store.rows import PaymentLine
+from gateway.store.states import FseState
+
+router = APIRouter(tags=["FSE"])
+
+Number = Annotated[int, Path(ge=1, le=999_999_999, description="The number of the FSE.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
+Offset = Annotated[
+    int, Query(ge=0, le=10_000_000, description="Where the page begins: `next` of the last one.")
+]
+States = Annotated[list[FseState] | None, Query(description="Only those in one of these states.")]
+
+
+@router.post("/fse", status_code=201, response_model=shown.Accepted, openapi_extra=request_body("CareActIn"))
+def create(gateway: Gateway, asked: WritesBody) -> Response:
+    """Bill one care act with both cards. 201: the FSE is durably kept, together with this answer."""
+    write, body = asked
+    desk = gateway.own_desk(write.caller)
+    data = parse_act(body, "the request")
+
+    def work(keep: Keep) -> Answer:
+        billed = bill_act(gateway.practice, desk, data, lambda billed: keep(Answer(201, accepted(billed))))
+        return Answer(201, accepted(billed))
+
+    return gateway.once(write, work)
+
+
+@router.get("/fse", response_model=shown.Sheets)
+def listed(
+    gateway: Gateway, caller: Asks, limit: Limit = 50, offset: Offset = 0, state: States = None
+) -> shown.Sheets:
+    """FSE of this practice, newest first."""
+    rows = gateway.store.fse_list(caller.practice, limit + 1, offset, state or ())
+    items, following = shown.page([shown.sheet(row) for row in rows], limit, offset)
+    return shown.Sheets(items=items, next=following)
+
+
+@router.get("/fse/{number}", response_model=shown.SheetInFull)
+def one(gateway: Gateway, caller: Asks, number: Number) -> shown.SheetInFull:
+    """One FSE with every change of its state and what was paid."""
+    store = gateway.store
+    row = store.fse(caller.practice, number)
+    return shown.SheetInFull.of(
+        row,
+        history=[shown.step(line) for line in store.history(number, caller.practice)],
+        payments=[payment(line) for line in store.payments_of(caller.practice, number)],
+    )
+
+
+def payment(line: PaymentLine) -> shown.Payment:
+    """A payment with its remedy, empty when it was paid."""
+    return shown.payment(line, "" if line.paid or line.deferred else remedies.of_payment(line.code))

@@ -1,0 +1,133 @@
+"""Who may use the API: one token per practice software, shown once when it is made, kept as a digest only.
+
+A token is 32 random bytes: its SHA-256 needs no salt and no slow hash. The file is read again when it has
+changed, so that a token can be made or taken back while the gateway works.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import threading
+from base64 import urlsafe_b64encode
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.clock import Clock, Rng
+from gateway.errors import InputError
+
+PREFIX = "vgt_"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A program that showed its token: its name, and the practice it works for."""
+
+    name: str
+    practice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the file; `digest` is the SHA-256 of the token in hexadecimal, `made` ISO 8601."""
+
+    name: str
+    practice: str
+    digest: str
+    made: str
+
+
+class Tokens:
+    """The file of tokens. InputError names the file when it is not one, or a name that is not usable."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._guard = threading.Lock()
+        self._stamp: tuple[int, ...] = ()
+        self._entries: tuple[Entry, ...] = ()
+
+    def new(self, name: str, practice: str, clock: Clock, rng: Rng) -> str:
+        """Make a token for the program `name`; what is returned is kept nowhere."""
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                "a token's name has 1 to 40 letters, digits, dots, - or _, and begins with a letter or digit"
+            )
+        entries = self.entries()
+        if any(entry.name == name for entry in entries):
+            raise InputError(f"there is a token called {name}: take it back first, or choose another name")
+        token = PREFIX + urlsafe_b64encode(rng(_BYTES)).rstrip(b"=").decode("ascii")
+        self._write((*entries, Entry(name, practice, _digest(token), clock.now().isoformat())))
+        return token
+
+    def revoke(self, name: str) -> None:
+        """Take the token of this program back; from its next request on it is nobody."""
+        entries = self.entries()
+        left = tuple(entry for entry in entries if entry.name != name)
+        if len(left) == len(entries):
+            raise InputError("no token has this name: vitale-gateway token list shows them")
+        self._write(left)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """What the file holds now; nothing when there is none."""
+        with self._guard:
+            try:
+                found = self._path.stat()
+                stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+                if stamp != self._stamp:
+                    self._entries, self._stamp = self._read(), stamp
+            except FileNotFoundError:
+                self._entries, self._stamp = (), ()
+            except OSError as problem:
+                raise self._wrong(f"cannot be read ({problem.strerror})") from None
+            return self._entries
+
+    def caller(self, token: str) -> Caller | None:
+        """Who shows this token; None for nobody. Every entry is compared, in constant time each."""
+        shown = _digest(token)
+        found = [
+            entry for entry in self.entries() if hmac.compare_digest(entry.digest.encode(), shown.encode())
+        ]
+        return Caller(found[0].name, found[0].practice) if found else None
+
+    def _read(self) -> tuple[Entry, ...]:
+        try:
+            data = json.loads(self._path.read_text(encoding="utf-8"))
+            return tuple(_entry(item) for item in data)
+        except (ValueError, TypeError, RecursionError):
+            raise self._wrong("is not a file of tokens") from None
+
+    def _wrong(self, what: str) -> InputError:
+        sentence = "correct its path in [api], or make new tokens"
+        return InputError(f"the token file {self._path} {what}: {sentence}")
+
+    def _write(self, entries: tuple[Entry, ...]) -> None:
+        """Durably, whole or not at all, readable by its owner only."""
+        partial = self._path.with_name(f".{self._path.name}.partial")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            partial.unlink(missing_ok=True)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump([asdict(entry) for entry in entries], file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._path)
+        except OSError as problem:
+            raise self._wrong(f"cannot be written ({problem.strerror})") from None
+
+
+def _entry(item: dict[str, Any]) -> Entry:
+    entry = Entry(**item)
+    if not all(isinstance(value, str) for value in (entry.name, entry.practice, entry.digest, entry.made)):
+        raise TypeError
+    return entry
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
