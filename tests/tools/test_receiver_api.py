@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -232,8 +233,9 @@ def test_the_ledger_is_told(client: Client) -> None:
     assert "accepted, 1 invoices" in said["lines"][0]
     assert len(client.ask("GET", "/refusals")[1]["refusals"]) == 1
     assert client.ask("POST", "/advance", {"days": 5})[1] == {"moved": 1}
+    end = time.monotonic() + 10
     while not (returns := client.ask("GET", "/returns")[1]["returns"]):
-        pass
+        assert time.monotonic() < end, "no return was made"
     assert (returns[0]["payer"], returns[0]["invoices"], returns[0]["paid_cents"]) == ("01-999-349", 1, 2100)
     assert client.ask("POST", "/returns/1/send")[1] == {"sent": 1}
     status = client.ask("GET", "/status")[1]

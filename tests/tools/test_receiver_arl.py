@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.errors import InputError
 from gateway.lots.fse import Fse
@@ -221,3 +223,30 @@ def test_the_command_line_reads_an_arl(bench: Bench, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "2007"
     assert main(["arl", "--state", state, "0" * 19]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_nobody_is_answered_in_the_name_of_nobody(bench: Bench) -> None:
+    """A file for an insurer of ten zeros, or for letters: refused in the national test organism's name."""
+    practice = bench.practice
+    lot = practice.lot(practice.fse(1))
+    for digits in (b"1000" + bytes(b"0" * 10), b"0000019993X9AB"):
+        file = lot.file[:27] + digits + lot.file[41:]
+        arl = parse_arl(bench.handle(practice.seal(replace(lot, file=file)).message).arl)
+        assert (arl.positive, arl.sender) == (False, "00000001999996")
+    assert parse_arl(bench.handle(practice.seal(lot).message).arl).sender == lot.header.destination.number
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_file_makes_the_receiver_fall_over(bench: Bench, data: st.DataObject) -> None:
+    """A well-sealed mail with any changed file of FSE or DRE inside gets an answer, never a second claim."""
+    practice = bench.practice
+    fse = practice.dre(1, complementary="0099999996") if data.draw(st.booleans()) else practice.fse(1)
+    lot = practice.lot(fse, numbers=practice.numbers(5))
+    at = data.draw(st.integers(0, len(lot.file)))
+    cut = data.draw(st.sampled_from((0, 1, 14, 128, 256)))
+    file = lot.file[:at] + data.draw(st.binary(max_size=14)) + lot.file[at + cut :]
+    answer = bench.handle(practice.seal(replace(lot, file=file)).message)
+    assert answer.arl
+    assert file == lot.file or not answer.positive
+    assert bench.rows("SELECT count(*) FROM claim")[0][0] <= 1  # type: ignore[operator]

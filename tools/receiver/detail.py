@@ -9,7 +9,6 @@ from datetime import date
 from typing import Any
 
 from gateway.lots.fse import ActLine, FseView
-from gateway.lots.organism import Complementary
 from gateway.records.noemie_file import NoemieReject, PaidLine, Payment, Remark, Share
 from tools.receiver.adjudication import AWAITED, PAID, REJECTED, Decision, birthday, copayment, day
 from tools.receiver.book import FROM_DRE, FROM_FSE, DueClaim
@@ -161,7 +160,7 @@ class _Answer:
         if self.is_rejected or not self.is_caisse or self.facts["amc_state"] != AWAITED:
             return
         number = self.facts["amc_number"]
-        yield _HANDED_ON.format(Complementary(number).b2_number) if number else _BY_DRE
+        yield _HANDED_ON.format(number) if number else _BY_DRE
 
 
 # INVENTED(noemie-210-local): 210 has the whole rate and amount, its local fields what the local scheme adds.

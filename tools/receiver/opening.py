@@ -17,6 +17,7 @@ from gateway.cms.policy import Policy
 from gateway.errors import GatewayError, InputError
 from gateway.exchange.message import Subject
 from gateway.lots.modes import DRE
+from gateway.lots.organism import destination_of
 from gateway.lots.refusal import LotRefusal
 from gateway.lots.sealing import Opened, open_sealed
 from gateway.lots.verify import VerifiedLot, verify_lot
@@ -157,9 +158,17 @@ def _read_names(opened: Opened) -> Named:
         file_id=file_id.decode() if _FILE_ID.fullmatch(file_id) else "000000",
         lot_number=int(number) if number.isdigit() else 0,
         lot_date=lot_date,
-        organism=payload[27:41].decode("ascii") if payload[27:41].isdigit() else "",
+        organism=_read_destination(payload[27:41]),
         invoices=outside.count,
     )
+
+
+def _read_destination(field: bytes) -> str:
+    """The fourteen digits of who the file is for; "" when they are nobody's."""
+    try:
+        return destination_of(field.decode("ascii")).number
+    except (InputError, UnicodeDecodeError):
+        return ""
 
 
 def _agree(opened: Opened, verified: VerifiedLot) -> None:

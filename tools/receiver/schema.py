@@ -88,7 +88,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, VERSION):
         raise StoreError(
-            f"ledger {path.name}: version {version} is unknown here; use the release that wrote it"
+            f"ledger {path.name}: version {version} is unknown here; move it away,"
+            " or use the release that wrote it"
         )
     if mode != "wal" or connection.execute("PRAGMA synchronous").fetchone()[0] != 2:
         raise StoreError(
