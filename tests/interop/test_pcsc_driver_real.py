@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -208,17 +209,28 @@ def test_a_card_is_pulled_while_it_is_read(desk: Desk, start: Callable[[Pcscd], 
     assert client("visit")["beneficiaries"] == 3
 
 
+def in_the_end(client: Client, *words: object) -> Any:
+    """Ask again while the host has still to notice that a card was pulled out and put back."""
+    for _ in range(20):
+        try:
+            return client(*words)
+        except Refused as refused:
+            assert refused.code in ("card-removed", "card-mute", "no-card", "slot-taken"), refused
+            time.sleep(0.1)
+    return client(*words)
+
+
 def test_pulled_and_put_back_at_once(desk: Desk, start: Callable[[Pcscd], Client]) -> None:
     """However quick the hand, the session with the card of before is over."""
     client = start(desk.pcscd)
     client("open", NAME)
     for _ in range(3):
-        client("unlock", "1234")
+        in_the_end(client, "unlock", "1234")
         desk.reader.control("remove", "CPS")
         desk.reader.control("insert", "CPS")
         wait_for(lambda: not client("is_unlocked"), lambda: "the session outlived its card")
         assert client("settle", True, True) == [True, True]
-    assert client("visit")["beneficiaries"] == 3
+    assert in_the_end(client, "visit")["beneficiaries"] == 3
 
 
 def test_pulled_at_any_moment(desk: Desk, start: Callable[[Pcscd], Client]) -> None:
