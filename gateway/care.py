@@ -6,20 +6,36 @@ import datetime
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from card.layout.tree import LayoutError
+from gateway.attestation import Attestation
 from gateway.billing import request as billing
-from gateway.cards.cps import CpsSession, Situation
-from gateway.cards.rights import Beneficiary, Rights
+from gateway.cards.rights import Amc, Beneficiary, Rights
 from gateway.errors import CardRefusal, InputError
+from gateway.lots import modes
 from gateway.lots.parties import InsuredIds, PractitionerIds
+from gateway.places import Place
 
-_FIELDS = ("date", "practitioner", "beneficiary", "acts", "pathway", "nature", "third_party")
+_ACT_FIELDS = ("date", "practitioner", "beneficiary", "acts", "pathway", "nature", "third_party")
+_FIELDS = (*_ACT_FIELDS, "mode", "attestation", "complementary")
 _LOGICAL_NUMBER = re.compile(r"[0-9]{1,2}")
+_PLACE = re.compile(r"[0-9A-Z]{9}")
 # INVENTED(proof-by-card): B2 2:58, the nature of the proof of rights: 1 stands for the card.
 _PROOF_BY_CARD = "1"
+# INVENTED(proof-by-attestation): B2 2:58, the nature of the proof of rights: 2 stands for an attestation.
+_PROOF_BY_ATTESTATION = "2"
+
+MODE_CODES = {
+    "secured": modes.SECURED,
+    "desynchronised": modes.DESYNCHRONISED,
+    "without-vitale": modes.WITHOUT_VITALE,
+    "degraded": modes.DEGRADED,
+}
+"""The words of a care act for the securing modes (billing facts 1.2)."""
+_ON_PAPER = ("without-vitale", "degraded")
+COMPLEMENTARIES = ("", "mutuelle", "amc")
 
 
 MAX_ACT = 64 * 1024
@@ -45,7 +61,9 @@ class CareAct:
     """What was done, for whom: `number` is the beneficiary's place on the card, counted from 1.
 
     `ald` says that the care relates to a long illness that the card shows; `situation` is the logical number
-    of the practitioner's place of practice on the CPS ("" = the only one, or the first).
+    of the practitioner's place of practice on the CPS ("" = the only one, or the first); `place` names by its
+    nine digits a place whose CPS may be away. `mode` is a word of MODE_CODES; without a Vitale an
+    `attestation` shows the rights. `complementary`: which of two covers counts, "" = the mutuelle.
     """
 
     date: datetime.date
@@ -58,13 +76,17 @@ class CareAct:
     nature: str = "maladie"
     third_party: str = "none"
     last_seen: datetime.date | None = None
+    place: str = ""
+    mode: str = "secured"
+    complementary: str = ""
+    attestation: Attestation | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CareAct:
         """Read the body that every entry of the gateway takes; InputError names the first wrong field.
 
         The form is that of `CareRequest`; what the cards know is left out: `practitioner` may hold
-        `situation`, `beneficiary` may hold `number`, `ald`, `pregnancy_month` and `last_seen`.
+        `situation` or `place`, `beneficiary` may hold `number`, `ald`, `pregnancy_month` and `last_seen`.
         """
         if not isinstance(data, Mapping):
             raise InputError("care act: give one JSON object with a date and a list of acts.")
@@ -74,7 +96,8 @@ class CareAct:
                     f"{billing.field_name(name)}: unknown field; a care act has {', '.join(_FIELDS)}."
                 )
         patient = _part(data, "beneficiary", _PATIENT)
-        place = _part(data, "practitioner", {"situation": ""})
+        place = _part(data, "practitioner", {"situation": "", "place": ""})
+        attestation = Attestation.from_json(data["attestation"]) if data.get("attestation") else None
         checked = billing.CareRequest.from_json(_with_stand_ins(data, patient))
         return cls(
             date=checked.date,
@@ -87,7 +110,39 @@ class CareAct:
             nature=checked.nature,
             third_party=checked.third_party,
             last_seen=checked.beneficiary.last_seen,
+            place=_place(place["place"]),
+            mode=_mode(data.get("mode"), attestation),
+            complementary=_one_of(data, "complementary", COMPLEMENTARIES),
+            attestation=attestation,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form: `CareAct.from_json(act.to_json()) == act`."""
+        last_seen = None if self.last_seen is None else self.last_seen.isoformat()
+        patient = {
+            "number": self.number,
+            "ald": self.ald,
+            "pregnancy_month": self.pregnancy_month,
+            "last_seen": last_seen,
+        }
+        return {
+            "date": self.date.isoformat(),
+            "acts": [asdict(act) | {"coefficient": str(act.coefficient)} for act in self.acts],
+            "practitioner": {"situation": self.situation, "place": self.place},
+            "beneficiary": patient,
+            "attestation": None if self.attestation is None else dict(self.attestation.source),
+            **{name: getattr(self, name) for name in _SAME},
+        }
+
+    @property
+    def mode_code(self) -> int:
+        """The code of the securing mode."""
+        return MODE_CODES[self.mode]
+
+    @property
+    def needs_vitale(self) -> bool:
+        """Whether the patient's card has to be there."""
+        return self.mode not in _ON_PAPER
 
     def check_date(self, today: datetime.date) -> None:
         """Refuse care in the future; `today` is the day in France."""
@@ -99,16 +154,27 @@ class CareAct:
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """Who takes part, as the cards say: one situation of the practitioner, one beneficiary with rights."""
+    """Who takes part, as the cards say: one place of practice, one beneficiary with rights.
 
-    cps: CpsSession
-    situation: Situation
+    `by_card`: a Vitale shows the rights, not an attestation. `ame`: state medical aid.
+    """
+
+    place: Place
     rights: Rights
     person: Beneficiary
+    by_card: bool = True
+    ame: bool = False
 
     @classmethod
-    def of(cls, act: CareAct, cps: CpsSession, rights: Rights) -> Parties:
-        """Choose situation and beneficiary; InputError or CardRefusal says what the cards do not give."""
+    def on_paper(cls, act: CareAct, place: Place, attestation: Attestation) -> Parties:
+        """The same from an attestation of rights."""
+        attestation.check(act.date)
+        parties = cls.of(act, place, attestation.rights)
+        return replace(parties, by_card=False, ame=attestation.ame)
+
+    @classmethod
+    def of(cls, act: CareAct, place: Place, rights: Rights) -> Parties:
+        """Choose the beneficiary; InputError or CardRefusal says what the cards do not give."""
         try:
             person = rights.beneficiary(act.number)
         except LayoutError as absent:
@@ -124,7 +190,7 @@ class Parties:
                 f"beneficiary.ald: the Vitale shows no long illness for beneficiary {act.number} "
                 f"on {act.date}; leave it out, or have the card updated."
             )
-        return cls(cps, _situation(cps, act.situation), rights, person)
+        return cls(place, rights, person)
 
     def request(self, act: CareAct, *, optam: bool, zone: str) -> billing.CareRequest:
         """The sheet to price: the act, and what the cards say of both parties."""
@@ -132,7 +198,7 @@ class Parties:
         return billing.CareRequest(
             date=on,
             practitioner=billing.Practitioner(
-                self.situation.specialty, self.situation.convention, optam, zone
+                self.practitioner.specialty, self.practitioner.convention, optam, zone
             ),
             beneficiary=billing.Beneficiary(
                 birth_date=person.birth_date,
@@ -140,9 +206,10 @@ class Parties:
                 alsace_moselle=person.is_alsace_moselle(on),
                 ald=act.ald,
                 css=person.is_css(on),
+                ame=self.ame,
                 aspa=person.is_aspa(on),
                 pregnancy_month=act.pregnancy_month,
-                complementary=person.complementary(on),
+                complementary=self._contract(act),
                 last_seen=act.last_seen,
             ),
             acts=act.acts,
@@ -154,20 +221,34 @@ class Parties:
     @property
     def practitioner(self) -> PractitionerIds:
         """The professional as written into the invoice."""
-        situation = self.situation
-        return PractitionerIds(
-            billing_number=situation.identifier,
-            national_id=self.cps.holder.national_id,
-            name=self.cps.holder.full_name,
-            specialty=situation.specialty,
-            convention=situation.convention,
-            zone=situation.zone,
-        )
+        return self.place.practitioner
 
-    def insured(self, on: datetime.date) -> InsuredIds:
+    def insurer(self, act: CareAct) -> Amc | None:
+        """The insurer with a flow of its own (group 109), when it is the cover that counts."""
+        amc, mutuelle, on = self.person.amc, self.person.mutuelle, act.date
+        if amc is None or not amc.includes(on) or act.complementary == "mutuelle":
+            return None
+        first = mutuelle is not None and mutuelle.includes(on) and act.complementary != "amc"
+        return None if first else amc
+
+    def _contract(self, act: CareAct) -> str | None:
+        amc = self.insurer(act)
+        if amc is not None:
+            return amc.services or amc.b2_number
+        mutuelle = self.person.mutuelle
+        if mutuelle is None or not mutuelle.includes(act.date) or act.complementary == "amc":
+            return None
+        return mutuelle.guarantees or mutuelle.number
+
+    def _cover_number(self, act: CareAct) -> str:
+        amc, mutuelle = self.insurer(act), self.person.mutuelle
+        if amc is not None:
+            return amc.b2_number
+        return mutuelle.number if mutuelle is not None and self._contract(act) else ""
+
+    def insured(self, act: CareAct) -> InsuredIds:
         """The insured person and the beneficiary as written into the invoice."""
         rights, person = self.rights, self.person
-        mutuelle = person.mutuelle if person.mutuelle is not None and person.mutuelle.includes(on) else None
         return InsuredIds(
             nir=rights.insured_nir,
             nir_key=rights.nir_key,
@@ -178,10 +259,14 @@ class Parties:
             birth_rank=str(person.rank),
             own_nir=person.own_nir,
             own_key=person.own_nir_key,
-            proof_nature=_PROOF_BY_CARD,
-            proof_date=on,
-            complementary_number="" if mutuelle is None else mutuelle.number,
+            proof_nature=_PROOF_BY_CARD if self.by_card else _PROOF_BY_ATTESTATION,
+            proof_date=act.date,
+            complementary_number=self._cover_number(act),
         )
+
+
+_SAME = ("pathway", "nature", "third_party", "mode", "complementary")
+"""What a care act has under the same name, and as the same text, in JSON."""
 
 
 def _part(data: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,7 +290,8 @@ def _with_stand_ins(data: Mapping[str, Any], patient: Mapping[str, Any]) -> dict
         "pregnancy_month": patient["pregnancy_month"],
         "last_seen": patient["last_seen"],
     }
-    return {**data, "practitioner": {"specialty": "01", "convention": "1"}, "beneficiary": rights}
+    care = {name: value for name, value in data.items() if name in _ACT_FIELDS}
+    return {**care, "practitioner": {"specialty": "01", "convention": "1"}, "beneficiary": rights}
 
 
 def _number(value: object) -> int:
@@ -222,14 +308,25 @@ def _logical_number(value: object) -> str:
     )
 
 
-def _situation(cps: CpsSession, wanted: str) -> Situation:
-    signing = [s for s in cps.situations if s.may_sign_invoice and s.may_sign_lot]
-    usable = [s for s in signing if wanted in ("", s.logical_number)]
-    if not usable:
-        which = f"situation {wanted}" if wanted else "a situation"
-        raise CardRefusal(
-            f"The CPS in the {cps.connection.slot_name} slot has not {which} "
-            "that may sign invoices and lots: insert another CPS or choose another situation.",
-            code="no-situation",
-        )
-    return usable[0]
+def _place(value: object) -> str:
+    if isinstance(value, str) and (not value or _PLACE.fullmatch(value)):
+        return value
+    raise InputError("practitioner.place: give the billing number of the place, nine digits as a text.")
+
+
+def _one_of(data: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    value = data.get(name) or ""
+    if not isinstance(value, str) or value not in allowed:
+        raise InputError(f"{name}: use one of {', '.join(filter(None, allowed))}, or leave it out.")
+    return value
+
+
+def _mode(value: object, attestation: Attestation | None) -> str:
+    """The mode asked for; an attestation alone means that there is no Vitale."""
+    mode = value or ("without-vitale" if attestation is not None else "secured")
+    if not isinstance(mode, str) or mode not in MODE_CODES:
+        raise InputError(f"mode: use one of {', '.join(MODE_CODES)}, or leave it out.")
+    if (mode in _ON_PAPER) != (attestation is not None):
+        need = "needs an attestation of rights" if mode in _ON_PAPER else "takes no attestation"
+        raise InputError(f"attestation: a sheet of mode {mode} {need}; correct mode or attestation.")
+    return mode

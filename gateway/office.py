@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from gateway.cards.cps import CpsSession
+from gateway.cards.vitale import VitaleSession
 from gateway.care import CareAct
 from gateway.desk import Desk
 from gateway.errors import GatewayError
+from gateway.lots.fse import Rectified
+from gateway.lots.modes import mode_of
 from gateway.pipeline import Billed, bill
 from gateway.practice import Practice
 from gateway.secret import Secret
@@ -38,12 +42,32 @@ def bill_act(
 
     Returns only when the FSE is kept; GatewayError or ReaderError: nothing was kept. `beside`: see `bill`.
     """
-    act = CareAct.from_json(data)
-    with desk.vitale() as vitale:
-        billed = bill(practice, desk.cps, vitale, act, beside)
-    if desk.sitting is not None:
+    return _bill(practice, desk, CareAct.from_json(data), beside)
+
+
+def _bill(
+    practice: Practice,
+    desk: Desk,
+    act: CareAct,
+    beside: Callable[[Billed], None] | None = None,
+    rectified: Rectified | None = None,
+) -> Billed:
+    with cards_for(desk, act) as (cps, vitale):
+        billed = bill(practice, cps, vitale, act, beside, rectified)
+    if desk.sitting is not None and mode_of(act.mode_code).cps:
         desk.sitting.count()
     return billed
+
+
+@contextmanager
+def cards_for(desk: Desk, act: CareAct) -> Iterator[tuple[CpsSession | None, VitaleSession | None]]:
+    """The cards that this act's mode asks for; a degraded one takes a CPS that is unlocked, or none."""
+    cps = None if act.mode == "degraded" and not desk.is_unlocked else desk.cps
+    if not act.needs_vitale:
+        yield cps, None
+        return
+    with desk.vitale() as vitale:
+        yield cps, vitale
 
 
 def accepted(billed: Billed) -> dict[str, Any]:
@@ -52,5 +76,7 @@ def accepted(billed: Billed) -> dict[str, Any]:
         "accepted": True,
         "number": billed.number,
         "destination": billed.destination,
+        **({} if billed.mode == "secured" else {"mode": billed.mode}),
+        **({"demand": billed.demand} if billed.demand else {}),
         **billed.price.to_json(),
     }

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from gateway.errors import InputError
-from gateway.lots.invoice import Invoice, check_signatures, read_invoice
+from gateway.lots.invoice import THIRD_PARTY_DIGITS, Invoice, check_signatures, read_invoice
 from gateway.lots.modes import mode_of
 from gateway.lots.numbering import check_invoice_number
 from gateway.lots.organism import Destination, Organism
@@ -97,6 +97,18 @@ class FseDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class Rectified:
+    """The refused invoice that a new one takes the place of (SSV 1110, fields 5 and 6).
+
+    `may_ask_share`: False when its complementary share is paid already.
+    """
+
+    number: int
+    elaborated: datetime
+    may_ask_share: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class _Sheet:
     """Everything that `encode_fse` was given, handed from record to record."""
 
@@ -110,6 +122,7 @@ class _Sheet:
     vitale_serial: str
     cps_serial: str
     accident: date | None
+    rectified: Rectified | None
 
     @property
     def base(self) -> dict[str, str | int]:
@@ -141,6 +154,7 @@ def encode_fse(
     vitale_serial: str = "",
     cps_serial: str = "",
     accident: date | None = None,
+    rectified: Rectified | None = None,
 ) -> FseDraft:
     """Write one invoice; InputError names the record, field and position of a value that does not fit.
 
@@ -149,13 +163,16 @@ def encode_fse(
     """
     check_invoice_number(number)
     sheet = _Sheet(
-        number, elaborated, practitioner, insured, request, price, mode, vitale_serial, cps_serial, accident
-    )
+        number, elaborated, practitioner, insured, request, price, mode, vitale_serial, cps_serial, accident,
+        rectified,
+    )  # fmt: skip
     _check_sheet(sheet)
     base = sheet.base
     acts = [_act(base, sheet, line) for line in price.lines]
-    tail = _security_start(sheet) if mode_of(mode).header else b""
-    records = b"".join((_start(base, sheet), _pathway(base, sheet), *acts, _end(base, price), tail))
+    header = mode_of(mode).header
+    tail = _security_start(sheet) if header else b""
+    end = _end(base, price, "" if header else price.third_party)
+    records = b"".join((_start(base, sheet), _pathway(base, sheet), *acts, end, tail))
     return FseDraft(number, mode, records, sha256(records).digest())
 
 
@@ -258,8 +275,11 @@ def _hundredths(coefficient: Decimal) -> int:
     return whole
 
 
-def _end(base: dict[str, str | int], price: Price) -> bytes:
-    """Record 5 from the lines themselves, so that it can only say what they add up to."""
+def _end(base: dict[str, str | int], price: Price, third_party: str) -> bytes:
+    """Record 5 from the lines themselves, so that it can only say what they add up to.
+
+    `third_party` is written where no 7H record says it.
+    """
     fees = sum(line.base_cents for line in price.lines)
     amo = sum(line.amo_cents for line in price.lines)
     return b2.InvoiceEnd.encode(
@@ -270,6 +290,7 @@ def _end(base: dict[str, str | int], price: Price) -> bytes:
         insured_share=fees - amo,
         fees_amc=sum(line.amc_cents for line in price.lines),
         charged=sum(line.charged_cents for line in price.lines),
+        third_party=THIRD_PARTY_DIGITS.get(third_party, ""),
     )
 
 
@@ -286,4 +307,12 @@ def _security_start(sheet: _Sheet) -> bytes:
         pathway=sheet.request.pathway,
         centre=sheet.destination.centre,
         organism=sheet.destination.organism,
+        **_rectified(sheet.rectified),
     )
+
+
+def _rectified(rectified: Rectified | None) -> dict[str, str]:
+    if rectified is None:
+        return {}
+    day = write_date(rectified.elaborated)
+    return {"rectifies": f"{check_invoice_number(rectified.number):09d}", "rectified_date": day}

@@ -41,7 +41,8 @@ _HOSPITAL = tuple(b2.HospitalLine.at(name) for name in _AMOUNTS)
 class Invoice:
     """What the records of one invoice say once they are known to be consistent (not yet verified).
 
-    Amounts in cents. `digest`: SHA-256 of records 2 to 7H, what the cards sign.
+    Amounts in cents. `digest`: SHA-256 of records 2 to 7H, what the cards sign. `rectifies`: the number of
+    the refused invoice that this one takes the place of, 0 for none.
     """
 
     number: int
@@ -53,6 +54,7 @@ class Invoice:
     vitale_serial: str
     cps_serial: str
     third_party: int
+    rectifies: int
     lines: int
     base: int
     amo: int
@@ -220,6 +222,7 @@ def _assemble(parts: _Parts, number: int, totals: _Amounts) -> Invoice:
         vitale_serial=head["vitale_serial"],
         cps_serial=head["cps_serial"],
         third_party=head["third_party"],
+        rectifies=int(head["rectifies"] or 0),
         lines=parts.kinds.count(b"4 ") + parts.kinds.count(b"3 "),
         base=totals[0],
         amo=totals[1],
@@ -233,18 +236,26 @@ def _assemble(parts: _Parts, number: int, totals: _Amounts) -> Invoice:
 
 
 _NO_HEADER = {
-    "mode": 5, "national_id": "", "elaborated": "", "vitale_serial": "", "cps_serial": "", "third_party": 0,
+    "mode": 5, "national_id": "", "elaborated": "", "vitale_serial": "", "cps_serial": "", "rectifies": "",
 }  # fmt: skip
+THIRD_PARTY_DIGITS = {"none": "0", "amo": "", "full": "2"}
+"""Record 5, position 128, of an invoice without 7H."""
+_READ_DIGIT = {digit: place for place, digit in enumerate(THIRD_PARTY_DIGITS.values())}
 
 
 def _header(parts: _Parts, number: int) -> dict[str, Any]:
     if not parts.header:
-        return dict(_NO_HEADER)
+        digit = b2.InvoiceEnd.decode(parts.business[-SIZE:])["third_party"]
+        if digit not in _READ_DIGIT:
+            raise RecordError("record 5, field third_party (position 128): expected blank, 0 or 2", 128)
+        return {**_NO_HEADER, "third_party": _READ_DIGIT[digit]}
     head = security.SecurityStart.decode(parts.header)
     if head["invoice"] != number or head["ps"].encode() != parts.business[1:10]:
         raise RecordError("record 7H carries other numbers than its invoice", 30)
     if not mode_of(head["mode"]).header:
         raise RecordError("record 7H names a mode that has no security records", 39)
+    if head["rectifies"] and not head["rectifies"].isdigit():
+        raise RecordError("record 7H, field rectifies (position 107): expected nine digits or blanks", 107)
     if head["third_party"] > MAX_THIRD_PARTY:
         raise RecordError("record 7H, field third_party (position 98): expected 0, 1 or 2", 98)
     return head

@@ -220,7 +220,7 @@ def lot_totals(fses: Sequence[Fse]) -> dict[str, int]:
         "invoices": len(fses),
         "lines": sum(invoice.lines for invoice in invoices),
         "records": sum(fse.count for fse in fses),
-        "third_party": sum(invoice.third_party > 0 for invoice in invoices),
+        "third_party": sum(invoice.mode.header and invoice.third_party > 0 for invoice in invoices),
         "charged": sum(invoice.charged for invoice in invoices),
         "amo": sum(invoice.amo for invoice in invoices),
         "amc": sum(invoice.amc for invoice in invoices),

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from gateway.errors import InputError
 
+SECURED, DESYNCHRONISED, WITHOUT_VITALE, DEGRADED, DEMAND = 3, 4, 1, 5, 9
+"""The codes of the modes below."""
+
 DRE = "dre"
 """The family of demands to a complementary insurer (DRE): its lots go to the insurer, not to a caisse."""
 
@@ -29,12 +32,12 @@ class Mode:
 MODES = {
     mode.code: mode
     for mode in (
-        Mode(3, "secured", "signed", True, True, True),
-        Mode(4, "desynchronised", "signed", True, True, True),
-        Mode(1, "without Vitale", "without-vitale", True, False, True),
-        Mode(5, "degraded", "degraded", False, False, False),
+        Mode(SECURED, "secured", "signed", True, True, True),
+        Mode(DESYNCHRONISED, "desynchronised", "signed", True, True, True),
+        Mode(WITHOUT_VITALE, "without Vitale", "without-vitale", True, False, True),
+        Mode(DEGRADED, "degraded", "degraded", False, False, False),
         # INVENTED(dre-mode): how a DRE is secured is not public; mode 9, signed by the CPS alone.
-        Mode(9, "demand to the complementary insurer", DRE, True, False, True),
+        Mode(DEMAND, "demand to the complementary insurer", DRE, True, False, True),
     )
 }
 

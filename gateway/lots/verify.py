@@ -14,24 +14,32 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.cms.signed import VerifiedSigner
 from gateway.errors import TrustError
-from gateway.lots.fse import Fse
+from gateway.lots.fse import Fse, FseDraft
+from gateway.lots.invoice import SIZE
 from gateway.lots.lot_file import BillingFile, ReadLot, parse_file
+from gateway.lots.modes import DEGRADED, family_of
 from gateway.lots.refusal import LotRefusal
 from gateway.pki.certificate import Certificate, Purpose
 from gateway.pki.trust import Trust
 from gateway.pki.vitale import VitaleAuthority
+from gateway.records import security
+from gateway.records.fields import read_moment
 
 _PADDING = PKCS1v15()
+_DEGRADED = family_of(DEGRADED)
 _SHA256 = Prehashed(SHA256())
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedLot:
-    """A lot whose signer is known: `certificate` is the CPS certificate of the one who signed everything."""
+    """A lot whose signer is known: `certificate` is the CPS certificate of the one who signed everything.
+
+    A degraded lot has no signer but that of its mail: None where the policy signs no mail.
+    """
 
     file: BillingFile = field(repr=False)
     lot: ReadLot
-    certificate: Certificate
+    certificate: Certificate | None
 
     @property
     def fses(self) -> tuple[Fse, ...]:
@@ -57,7 +65,15 @@ def verify_fse(
     if not _is_signed(holder.public_key, invoice.signature, invoice.digest):
         raise place.refusal("5003", "has a wrong signature of the professional")
     if invoice.mode.vitale:
-        _verify_seal(fse, vitale_authority, place)
+        sealed = _Sealed(invoice.vitale_serial, invoice.elaborated, invoice.digest)
+        _verify_seal(sealed, invoice.seal, invoice.certificate, vitale_authority, place)
+
+
+def verify_seal(draft: FseDraft, seal: bytes, certificate: bytes, vitale_authority: VitaleAuthority) -> None:
+    """The seal of a Vitale over a draft that the CPS has not signed yet; LotRefusal of class S."""
+    head = security.SecurityStart.decode(draft.records[-SIZE:])
+    sealed = _Sealed(head["vitale_serial"], read_moment(head["elaborated"]), draft.digest)
+    _verify_seal(sealed, seal, certificate, vitale_authority, _Place(0, draft.number))
 
 
 def verify_lot(
@@ -67,15 +83,19 @@ def verify_lot(
     when: datetime,
     *,
     signer: VerifiedSigner | None = None,
+    degraded: bool = False,
 ) -> VerifiedLot:
     """Parse, check the certificate path at `when`, the lot signature, then every invoice; LotRefusal else.
 
     `signer`: who signed the mail around the file, where the policy signs; must be the signer of the lot.
+    `degraded`: a lot without any signature is expected, and nothing else: paper proves what is in it.
     """
     file = parse_file(file_bytes)
     if len(file.lots) != 1:
         raise LotRefusal("4002", "a file brings exactly one lot here: send the lots one by one")
     lot = file.lots[0]
+    if degraded and lot.family == _DEGRADED:
+        return VerifiedLot(file, lot, None if signer is None else signer.certificate)
     certificate = _lot_signer(lot, trust, when, signer)
     for fse, record in zip(lot.fses, lot.first_records, strict=True):
         verify_fse(fse, lot.certificate, vitale_authority, record=record)
@@ -111,17 +131,27 @@ def _lot_signer(lot: ReadLot, trust: Trust, when: datetime, signer: VerifiedSign
     return certificate
 
 
-def _verify_seal(fse: Fse, authority: VitaleAuthority, place: _Place) -> None:
-    invoice = fse.invoice
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """What a seal is about: the card named in 7H, when, and the digest."""
+
+    serial: str
+    elaborated: datetime | None
+    digest: bytes
+
+
+def _verify_seal(
+    sealed: _Sealed, seal: bytes, certificate: bytes, authority: VitaleAuthority, place: _Place
+) -> None:
     try:
-        card = authority.verify(invoice.certificate)
+        card = authority.verify(certificate)
     except TrustError as error:
         raise place.refusal("5005", f"has a Vitale certificate that is not trusted: {error}") from None
-    if card.serial.upper() != invoice.vitale_serial:
+    if card.serial.upper() != sealed.serial:
         raise place.refusal("5005", "was sealed by another Vitale card than it names")
-    if invoice.elaborated is None or card.expiry < invoice.elaborated.date():
+    if sealed.elaborated is None or card.expiry < sealed.elaborated.date():
         raise place.refusal("5005", "was made after the end of validity of its Vitale card")
-    if not _is_signed(card.public_key, invoice.seal, invoice.digest):
+    if not _is_signed(card.public_key, seal, sealed.digest):
         raise place.refusal("5004", "has a wrong seal of the Vitale card")
 
 

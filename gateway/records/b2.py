@@ -290,6 +290,8 @@ class InvoiceEnd(Record):
         num("hospital_amc", 82, 8),
         num("fees_amc", 90, 8),
         num("charged", 115, 8),
+        # INVENTED(b2-third-party): no public place says it in degraded B2; 5:128: blank AMO, 0 none, 2 full.
+        text("third_party", 128, 1),
     )
 
 

@@ -132,9 +132,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         (
             {"ps": "991234564", "nir": "2501962643002", "nir_key": "68", "rank": "000", "invoice": 123,
             "lines": 2, "hospital": 228085, "hospital_amo": 182468, "fees": 4500, "fees_amo": 3150,
-            "insured_share": 46967, "hospital_amc": 45617, "fees_amc": 1350, "charged": 245000},
+            "insured_share": 46967, "hospital_amc": 45617, "fees_amc": 1350, "charged": 245000,
+            "third_party": "2"},
             b"5991234564 2501962643002680000000001230020022808500182468000045000000315000046967000456170"
-            b"0001350                 00245000      ",
+            b"0001350                 00245000     2",
         ),
     ),
     "6": (
@@ -159,9 +160,9 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
             {"ps": "991234564", "national_id": "899000000012", "invoice": 123, "mode": 3,
             "elaborated": "20261120101500", "vitale_serial": "80250990000000000017",
             "cps_serial": "8025099900001234", "third_party": 1, "pathway": "S1", "centre": "999",
-            "organism": "349"},
+            "organism": "349", "rectifies": "000000097", "rectified_date": "261112"},
             b"7991234564H899000000012      000000123320261120101500S256802509900000000000178025099900001"
-            b"234    1S1999349                     1",
+            b"234    1S1999349000000097261112      1",
         ),
     ),
     "7L": (

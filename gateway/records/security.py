@@ -42,6 +42,9 @@ class SecurityStart(Record):
         text("pathway", 99, 2),
         code("centre", 101, 3),
         code("organism", 104, 3),
+        # INVENTED(rectified-in-7h): where an invoice names the one it rectifies is not public; 7H 107 to 121.
+        text("rectifies", 107, 9),
+        text("rectified_date", 116, 6),
         const(128, "1"),
     )
 

@@ -9,27 +9,41 @@ import sqlalchemy as sa
 
 from gateway.redact import redact
 from gateway.store.database import Transaction
-from gateway.store.schema import change, fse, lot
+from gateway.store.schema import change, fse, lot, share
 from gateway.store.statements import Record
 from gateway.store.states import FseState, LotState, check_fse, check_lot
 
 _CHANGE = change.insert()
 _LOT = sa.update(lot).where(lot.c.seq == sa.bindparam("b_seq"))
-_FSE = sa.update(fse).where(fse.c.id == sa.bindparam("b_id"))
 
-_IN_LOT_AND_STATE = (fse.c.lot_seq == sa.bindparam("b_lot")) & (fse.c.state == sa.bindparam("b_before"))
-_FSE_OF_LOT = sa.update(fse).where(_IN_LOT_AND_STATE)
-_CHANGES_OF_LOT = change.insert().from_select(
-    ["kind", "ref", "at", "before", "after", "reason"],
-    sa.select(
-        sa.literal("fse"),
-        fse.c.id,
-        sa.bindparam("b_at"),
-        fse.c.state,
-        sa.bindparam("b_after"),
-        sa.bindparam("b_reason"),
-    ).where(_IN_LOT_AND_STATE),
-)
+
+class Life:
+    """Where the states of one kind of thing stand: FSE, or the complementary shares asked by DRE."""
+
+    def __init__(self, kind: str, word: str, table: sa.Table) -> None:
+        self.kind, self.word = kind, word
+        self.update = sa.update(table).where(table.c.id == sa.bindparam("b_id"))
+        there = (table.c.lot_seq == sa.bindparam("b_lot")) & (table.c.state == sa.bindparam("b_before"))
+        self.update_in_lot = sa.update(table).where(there)
+        self.changes_in_lot = change.insert().from_select(
+            ["kind", "ref", "at", "before", "after", "reason"],
+            sa.select(
+                sa.literal(kind),
+                table.c.id,
+                sa.bindparam("b_at"),
+                table.c.state,
+                sa.bindparam("b_after"),
+                sa.bindparam("b_reason"),
+            ).where(there),
+        )
+
+
+FSE, SHARE = Life("fse", "FSE", fse), Life("dre", "share", share)
+
+
+def life_of(destination: str) -> Life:
+    """What is in a lot for this destination: an insurer gets shares, a caisse gets FSE."""
+    return SHARE if destination.startswith("amc-") else FSE
 
 
 def born(tx: Transaction, kind: str, ref: int, state: str) -> None:
@@ -47,34 +61,42 @@ def lot_becomes(tx: Transaction, row: Record, after: LotState, reason: str, **co
 
 
 def fse_becomes(
-    tx: Transaction, row: Record, path: Sequence[FseState], reason: str, **columns: object
+    tx: Transaction,
+    row: Record,
+    path: Sequence[FseState],
+    reason: str,
+    life: Life = FSE,
+    /,
+    **columns: object,
 ) -> None:
-    """Walk one FSE (a row with id, practice, number and state) along `path` to its last state."""
+    """Walk one FSE or share (a row with id, practice, number and state) along `path` to its last state."""
     reason = redact(reason)
     for before, after in pairwise((FseState(row.state), *path)):
         check_fse(row.number, before, after)
-        _record(tx, "fse", row.id, (before, after, reason))
-    tx.run(_FSE, {"b_id": row.id, "state": path[-1], "changed_at": tx.at, "reason": reason, **columns})
-    tx.audit(f"FSE {path[-1]}", f"{row.practice}/{row.number}", reason)
+        _record(tx, life.kind, row.id, (before, after, reason))
+    now = {"b_id": row.id, "state": path[-1], "changed_at": tx.at, "reason": reason}
+    tx.run(life.update, {**now, **columns})
+    tx.audit(f"{life.word} {path[-1]}", f"{row.practice}/{row.number}", reason)
 
 
-def fse_join_lot(tx: Transaction, rows: Sequence[Record], lot_seq: int) -> None:
-    """Put signed FSE into a lot."""
+def fse_join_lot(tx: Transaction, rows: Sequence[Record], lot_seq: int, life: Life = FSE) -> None:
+    """Put signed FSE, or signed DRE, into a lot."""
     for row in rows:
         check_fse(row.number, FseState(row.state), FseState.IN_LOT)
-    line = {"kind": "fse", "at": tx.at, "before": FseState.SIGNED, "after": FseState.IN_LOT, "reason": ""}
+    line = {"kind": life.kind, "at": tx.at, "before": FseState.SIGNED, "after": FseState.IN_LOT, "reason": ""}
     tx.run(_CHANGE, [{"ref": row.id, **line} for row in rows])
     joined = {"lot_seq": lot_seq, "state": FseState.IN_LOT, "changed_at": tx.at}
-    tx.run(_FSE, [{"b_id": row.id, **joined} for row in rows])
+    tx.run(life.update, [{"b_id": row.id, **joined} for row in rows])
 
 
-def fse_of_lot_become(tx: Transaction, lot_seq: int, path: Sequence[FseState], reason: str) -> None:
-    """Walk every FSE of a lot along `path`: each step moves those that stand exactly there."""
+def fse_of_lot_become(tx: Transaction, row: Record, path: Sequence[FseState], reason: str) -> None:
+    """Walk what is in a lot (a row with seq and destination) along `path`: those that stand at each step."""
+    life = life_of(row.destination)
     for before, after in pairwise(path):
         check_fse(0, before, after)
-        where = {"b_lot": lot_seq, "b_before": before}
-        tx.run(_CHANGES_OF_LOT, {**where, "b_at": tx.at, "b_after": after, "b_reason": reason})
-        tx.run(_FSE_OF_LOT, {**where, "state": after, "changed_at": tx.at, "reason": reason})
+        where = {"b_lot": row.seq, "b_before": before}
+        tx.run(life.changes_in_lot, {**where, "b_at": tx.at, "b_after": after, "b_reason": reason})
+        tx.run(life.update_in_lot, {**where, "state": after, "changed_at": tx.at, "reason": reason})
 
 
 def _record(tx: Transaction, kind: str, ref: int, line: tuple[str, str, str]) -> None:

@@ -36,6 +36,10 @@ STEPS = (
     "reserve-fse",
     "reserve-lot",
     "keep-fse",
+    "keep-place",
+    "sign-fse",
+    "cancel",
+    "twin-written",
     "keep-lot",
     "keep-answer",
     "claim",
@@ -314,7 +318,10 @@ def _prepare(connection: Connection, path: Path, rng: Rng, read_only: bool) -> t
     if tables:
         found = _recognise(connection, key_path, rng, tables)
         if not read_only:
-            schema.answer.create(connection, checkfirst=True)  # stores made before there was an API
+            schema.metadata.create_all(connection)  # what a store of an earlier release has not yet
+        elif not set(schema.metadata.tables) <= set(tables):
+            sentence = "was made by an earlier release: start the gateway once, which adds what is missing"
+            raise StoreError(f"the store {path} {sentence}", code="schema")
         return found
     if read_only:
         raise StoreError(f"the store {path} is empty: start the gateway once", code="no-store")

@@ -9,17 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from gateway.errors import StoreError
-from gateway.lots.modes import family_of
+from gateway.lots.modes import DEMAND, family_of
 from gateway.redact import redact
 from gateway.store import changes
 from gateway.store.database import Transaction
 from gateway.store.rows import LotRow
-from gateway.store.schema import attempt, fse, lot, lot_body, moment, moment_or_none, reservation, stamp
+from gateway.store.schema import (
+    attempt,
+    fse,
+    lot,
+    lot_body,
+    moment,
+    moment_or_none,
+    reservation,
+    share,
+    stamp,
+)
 from gateway.store.statements import Record
 from gateway.store.states import FINAL_LOT, FseState, LotState
 
@@ -46,6 +56,15 @@ _USE_NUMBERS = (
 _SHEET = sa.select(
     fse.c.id, fse.c.practice, fse.c.number, fse.c.state, fse.c.destination, fse.c.practitioner, fse.c.mode
 ).where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
+_DEMAND = (
+    sa.select(
+        share.c.id, fse.c.practice, fse.c.number, share.c.state, share.c.destination, fse.c.practitioner,
+        sa.literal(DEMAND).label("mode"),
+    )
+    .join(fse, share.c.fse_id == fse.c.id)
+    .where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
+    .where(share.c.destination != "")
+)  # fmt: skip
 _DUE = (
     sa.select(lot, lot_body.c.message)
     .join(lot_body, lot_body.c.lot_seq == lot.c.seq)
@@ -70,16 +89,21 @@ _STRANDED = (
 _LATEST_SENT = sa.select(sa.func.max(lot.c.sent_at)).where(lot.c.id != sa.bindparam("b_id"))
 
 
-def keep(tx: Transaction, practice: str, sealed: SealedLot, numbers: Sequence[int]) -> None:
-    """Keep a sealed lot, due at once, with its FSE; the same lot again changes nothing."""
+def keep(
+    tx: Transaction, practice: str, sealed: SealedLot, numbers: Sequence[int], *, demands: bool = False
+) -> None:
+    """Keep a sealed lot, due at once, with its FSE; the same lot again changes nothing.
+
+    `demands`: the lot holds the DRE of these FSE, for their insurer.
+    """
     if _is_kept(tx, sealed):
         return
-    sheets = _free_sheets(tx, practice, sealed, numbers)
+    sheets = _free_sheets(tx, practice, sealed, numbers, _DEMAND if demands else _SHEET)
     _use_numbers(tx, practice, sealed)
     seq = tx.insert(_KEEP, _row(tx, practice, sealed, sheets[0].destination))
     tx.run(_KEEP_BODY, {"lot_seq": seq, "message": sealed.message})
     changes.born(tx, "lot", seq, LotState.SEALED)
-    changes.fse_join_lot(tx, sheets, seq)
+    changes.fse_join_lot(tx, sheets, seq, changes.SHARE if demands else changes.FSE)
     tx.audit("lot kept", sealed.id, f"{sealed.count} FSE")
 
 
@@ -112,7 +136,7 @@ def sent(tx: Transaction, lot_id: str, ack_due: datetime) -> None:
         return
     success = {"attempts": 0, "sends": row.sends + 1, "failing_since": None, "next_attempt_at": None}
     changes.lot_becomes(tx, row, LotState.SENT, "", sent_at=tx.at, ack_due=stamp(ack_due), **success)
-    changes.fse_of_lot_become(tx, row.seq, (FseState.IN_LOT, FseState.SENT), "")
+    changes.fse_of_lot_become(tx, row, (FseState.IN_LOT, FseState.SENT), "")
 
 
 def failed(
@@ -249,9 +273,9 @@ def _is_kept(tx: Transaction, sealed: SealedLot) -> bool:
 
 
 def _free_sheets(
-    tx: Transaction, practice: str, sealed: SealedLot, numbers: Sequence[int]
+    tx: Transaction, practice: str, sealed: SealedLot, numbers: Sequence[int], one: sa.Select[Any]
 ) -> Sequence[Record]:
-    found = (tx.first(_SHEET, {"practice": practice, "number": number}) for number in dict.fromkeys(numbers))
+    found = (tx.first(one, {"practice": practice, "number": number}) for number in dict.fromkeys(numbers))
     sheets = [sheet for sheet in found if sheet is not None]
     if not sheets or len(sheets) != len(numbers) or len(sheets) != sealed.count:
         sentence = (

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from gateway.redact import redact
-from gateway.store import changes
+from gateway.store import changes, shares
 from gateway.store.database import Transaction
 from gateway.store.rows import Outcome, Payment, PaymentOutcome, ReceiptOutcome
 from gateway.store.schema import fse, lot, lot_body, message, payment, receipt
@@ -69,6 +69,7 @@ _PAYMENT_AGAIN = sa.update(payment).where(payment.c.id == sa.bindparam("b_id"))
 
 _SHARE = sa.update(fse).where(fse.c.id == sa.bindparam("b_id"))
 
+_NO_SHARE = (FseState.CANCELLED, FseState.RECTIFIED)
 _WAITS = frozenset({Outcome.UNMATCHED, Outcome.CONTRADICTED})
 _TO_ACCEPTED = (FseState.IN_LOT, FseState.SENT, FseState.ACCEPTED)
 
@@ -161,12 +162,12 @@ def _write_receipt(
 def _move_lot(tx: Transaction, row: Record, arl: Arl) -> None:
     if arl.positive:
         changes.lot_becomes(tx, row, LotState.ACKNOWLEDGED, "", next_attempt_at=None)
-        changes.fse_of_lot_become(tx, row.seq, _TO_ACCEPTED, "")
+        changes.fse_of_lot_become(tx, row, _TO_ACCEPTED, "")
         return
     said = f"rejected by the receiver: class {arl.error_class}, code {arl.error_code}{_first_words(arl)}"
     reason = redact(said)
     changes.lot_becomes(tx, row, LotState.REJECTED, reason, next_attempt_at=None)
-    changes.fse_of_lot_become(tx, row.seq, (FseState.IN_LOT, FseState.SENT, FseState.REJECTED), reason)
+    changes.fse_of_lot_become(tx, row, (FseState.IN_LOT, FseState.SENT, FseState.REJECTED), reason)
 
 
 def _first_words(arl: Arl) -> str:
@@ -193,26 +194,27 @@ def _post_line(tx: Transaction, digest: bytes, line: int, said: Payment, practic
     if earlier is not None and earlier.outcome not in _WAITS:
         return PaymentOutcome(Outcome.REPEATED, said.number, None)
     row = tx.first(_FSE_OF, {"practice": practice, "number": said.number})
-    outcome = _judge_payment(row, said)
+    asked = None if row is None else shares.of_fse(tx, row.id)
+    outcome = _judge_payment(row, asked, said)
     if earlier is not None and outcome.outcome in _WAITS:
         return outcome
     verdict = {"fse_id": row.id if row else None, "outcome": outcome.outcome, "reason": outcome.reason}
     _write_payment(tx, said, identity, earlier, verdict)
     if row is not None and outcome.outcome is Outcome.POSTED:
         move = _add_share if said.complementary else _move_fse
-        move(tx, row, said)
+        move(tx, row, asked, said)
     return outcome
 
 
-def _judge_payment(row: Record | None, said: Payment) -> PaymentOutcome:
+def _judge_payment(row: Record | None, asked: Record | None, said: Payment) -> PaymentOutcome:
     number = said.number
-    if row is None or not _names_our_lot(row, said):
+    if row is None or not _names_our_lots(row, asked, said):
         return PaymentOutcome(Outcome.UNMATCHED, number, None, "no FSE of ours has this number in this lot")
     state = FseState(row.state)
     if said.deferred:
         return PaymentOutcome(Outcome.DEFERRED, number, state, "the payment is deferred")
     if said.complementary:
-        return _judge_share(row, said)
+        return _judge_share(row, asked, said)
     after = FseState.PAID if said.paid else FseState.PAYMENT_REJECTED
     if state is after:
         return PaymentOutcome(Outcome.REPEATED, number, state)
@@ -222,15 +224,26 @@ def _judge_payment(row: Record | None, said: Payment) -> PaymentOutcome:
     return PaymentOutcome(Outcome.POSTED, number, after)
 
 
-def _judge_share(row: Record, said: Payment) -> PaymentOutcome:
-    """The share of an insurer moves no state: it is added once, whenever it comes."""
+def _judge_share(row: Record, asked: Record | None, said: Payment) -> PaymentOutcome:
+    """The share of an insurer moves no state of the FSE: it is added once, whenever it comes."""
     state = FseState(row.state)
     if said.paid and row.paid_amc_cents:
         return PaymentOutcome(Outcome.REPEATED, said.number, state)
-    if state not in (*_TO_ACCEPTED, FseState.PAID, FseState.PAYMENT_REJECTED):
+    if asked is not None and asked.state == FseState.PAYMENT_REJECTED and not said.paid:
+        return PaymentOutcome(Outcome.REPEATED, said.number, state)
+    if asked is not None and asked.state in _NO_SHARE:
+        reason = f"the share is {asked.state} and this return answers for it"
+        return PaymentOutcome(Outcome.CONTRADICTED, said.number, state, reason)
+    if state not in (*_TO_ACCEPTED, FseState.SIGNED, FseState.PAID, FseState.PAYMENT_REJECTED):
         reason = f"the FSE is {state} and this return answers for its complementary share"
         return PaymentOutcome(Outcome.CONTRADICTED, said.number, state, reason)
     return PaymentOutcome(Outcome.POSTED, said.number, state)
+
+
+def _names_our_lots(row: Record, asked: Record | None, said: Payment) -> bool:
+    """The lot of the FSE; an insurer may also name the lot that its DRE came in."""
+    by_demand = said.complementary and asked is not None and _names_our_lot(asked, said)
+    return by_demand or _names_our_lot(row, said)
 
 
 def _names_our_lot(row: Record, said: Payment) -> bool:
@@ -265,7 +278,7 @@ def _write_payment(
         tx.audit(f"payment {verdict['outcome']}", str(said.number), verdict["reason"])
 
 
-def _move_fse(tx: Transaction, row: Record, said: Payment) -> None:
+def _move_fse(tx: Transaction, row: Record, asked: Record | None, said: Payment) -> None:
     """A payment proves that the FSE was sent and accepted, even when its receipt was lost.
 
     What an insurer has paid before is kept: only a caisse that pays both shares says an amount here.
@@ -274,10 +287,14 @@ def _move_fse(tx: Transaction, row: Record, said: Payment) -> None:
     cents = {"paid_amo_cents": said.amo_cents, "paid_amc_cents": said.amc_cents or row.paid_amc_cents}
     after = FseState.PAID if said.paid else FseState.PAYMENT_REJECTED
     changes.fse_becomes(tx, row, (*on_the_way, after), _reason(said), **cents)
+    if asked is not None and asked.state == FseState.RELAYED and (said.code or said.amc_cents):
+        shares.post(tx, asked, said, _reason(said))  # the caisse pays it too, or hands nothing on
 
 
-def _add_share(tx: Transaction, row: Record, said: Payment) -> None:
+def _add_share(tx: Transaction, row: Record, asked: Record | None, said: Payment) -> None:
     """What an insurer paid, or why it did not, beside what is known of the FSE."""
+    if asked is not None:
+        shares.post(tx, asked, said, _reason(said))
     if said.paid:
         tx.run(_SHARE, {"b_id": row.id, "paid_amc_cents": said.amc_cents})
     else:

@@ -14,6 +14,9 @@ class StoredFse:
     """One signed FSE to keep. `label` names the acts only: nothing about the patient leaves `body`.
 
     `practitioner` and `destination` (regime, caisse, centre) and `mode` say which lot it may join.
+    `waits`: the CPS has not signed it yet. `act`, `twin`: the care act it was made from and its paper twin,
+    closed like `body`. `share`: its complementary share, when somebody is to pay it to the professional.
+    `rectifies`: the number of the refused FSE that it takes the place of, 0 for none.
     """
 
     practice: str
@@ -31,6 +34,33 @@ class StoredFse:
     patient_cents: int = 0
     excess_cents: int = 0
     label: str = ""
+    waits: bool = False
+    act: bytes = field(default=b"", repr=False)
+    twin: bytes = field(default=b"", repr=False)
+    share: StoredShare | None = None
+    rectifies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredShare:
+    """A complementary share to keep with its FSE; cents. `destination` "": the caisse hands it on.
+
+    `recipient`: the mail address of the insurer that the DRE (`body`) goes to.
+    """
+
+    amc_cents: int
+    destination: str = ""
+    recipient: str = ""
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingFse:
+    """An FSE that waits for the signature of the CPS of this place of practice."""
+
+    number: int
+    practitioner: str
+    deadline: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +101,11 @@ class WaitingGroup:
 
 @dataclass(frozen=True, slots=True)
 class FseRow:
-    """One FSE as lists show it."""
+    """One FSE as lists show it. `state` is that of the FSE and its AMO share.
+
+    `amc_state`: where its complementary share stands, "" without one; `rectifies`: the number of the refused
+    FSE in whose place it stands, 0 for none.
+    """
 
     practice: str
     number: int
@@ -93,6 +127,9 @@ class FseRow:
     paid_amc_cents: int
     changed_at: datetime
     reason: str
+    amc_state: str = ""
+    amc_reason: str = ""
+    rectifies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,9 +273,10 @@ class KeptAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many FSE and lots stand in each state, and what needs a person."""
+    """How many FSE, lots and complementary shares stand in each state, and what needs a person."""
 
     fse: dict[str, int]
     lots: dict[str, int]
     unmatched: int
     late: int
+    shares: dict[str, int] = field(default_factory=dict)

@@ -209,6 +209,62 @@ change = Table(
     Index("change_ref", "kind", "ref"),
 )
 
+# Tables below were added to stores that exist: opening a store makes those that it has not yet.
+
+place = Table(
+    "place",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("practitioner", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", String(27), nullable=False),
+)
+
+fse_act = Table(
+    "fse_act",
+    metadata,
+    Column("fse_id", ForeignKey("fse.id"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+fse_twin = Table(
+    "fse_twin",
+    metadata,
+    Column("fse_id", ForeignKey("fse.id"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("written", Boolean, nullable=False),
+)
+
+rectification = Table(
+    "rectification",
+    metadata,
+    Column("fse_id", ForeignKey("fse.id"), primary_key=True),
+    Column("refused_id", ForeignKey("fse.id"), nullable=False, unique=True),
+)
+
+share = Table(
+    "share",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("fse_id", ForeignKey("fse.id"), nullable=False, unique=True),
+    Column("destination", Text, nullable=False),  # empty: the caisse hands the share on
+    Column("recipient", Text, nullable=False),
+    Column("amc_cents", Integer, nullable=False),
+    Column("lot_seq", ForeignKey("lot.seq")),
+    Column("state", String(16), nullable=False),
+    Column("changed_at", String(27), nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("share_state", "state"),
+    Index("share_lot", "lot_seq"),
+)
+
+share_body = Table(
+    "share_body",
+    metadata,
+    Column("share_id", ForeignKey("share.id"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
 answer = Table(
     "answer",
     metadata,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from gateway.errors import StoreError
 from gateway.lots.modes import family_of
-from gateway.store import changes, numbers
+from gateway.store import changes, flows, numbers
 from gateway.store.database import Transaction
 from gateway.store.rows import StoredFse, WaitingGroup
 from gateway.store.schema import fse, fse_body, stamp
@@ -51,7 +51,8 @@ def keep(tx: Transaction, sheet: StoredFse) -> None:
         _KEEP_BODY,
         {"fse_id": fse_id, "body": tx.vault.close(_label(sheet.practice, sheet.number), sheet.body)},
     )
-    changes.born(tx, "fse", fse_id, FseState.SIGNED)
+    changes.born(tx, "fse", fse_id, _first_state(sheet))
+    flows.keep_beside(tx, sheet, fse_id)
     tx.audit("FSE kept", f"{sheet.practice}/{sheet.number}", who=sheet.practitioner)
 
 
@@ -103,10 +104,14 @@ def _row(sheet: StoredFse, digest: bytes, at: str) -> dict[str, object]:
         "excess_cents": sheet.excess_cents,
         "label": sheet.label,
         "body_digest": digest,
-        "state": FseState.SIGNED,
+        "state": _first_state(sheet),
         "changed_at": at,
         "reason": "",
     }
+
+
+def _first_state(sheet: StoredFse) -> FseState:
+    return FseState.AWAITING_CPS if sheet.waits else FseState.SIGNED
 
 
 def _group_key(row: Record) -> _Key:

@@ -5,6 +5,11 @@ the receipt and the payment return have said what became of it:
 
     SIGNED → IN_LOT → SENT → ACCEPTED | REJECTED → PAID | PAYMENT_REJECTED
 
+A desynchronised FSE is born AWAITING_CPS, with the seal of the Vitale only, and becomes SIGNED when the CPS
+has signed it. What is in no lot yet can be CANCELLED; what was refused, by receipt or payment, ends as
+RECTIFIED when a new FSE takes its place. The complementary share of an FSE walks the same way by itself,
+from SIGNED when a DRE asks for it, from RELAYED when the caisse hands it on.
+
 A lot is born SEALED: its bytes and its id are fixed for ever. Sending is an attempt that may fail
 and go back to where it came from; silence makes it OVERDUE; what cannot leave by itself is PARKED
 with its reason until a person releases it. A receipt that names our digest is believed in any state
@@ -22,15 +27,19 @@ from gateway.errors import StoreError
 
 
 class FseState(StrEnum):
-    """Where one FSE stands."""
+    """Where one FSE stands, or its complementary share."""
 
+    AWAITING_CPS = "AWAITING_CPS"
     SIGNED = "SIGNED"
+    RELAYED = "RELAYED"
     IN_LOT = "IN_LOT"
     SENT = "SENT"
     ACCEPTED = "ACCEPTED"
     REJECTED = "REJECTED"
     PAID = "PAID"
     PAYMENT_REJECTED = "PAYMENT_REJECTED"
+    CANCELLED = "CANCELLED"
+    RECTIFIED = "RECTIFIED"
 
 
 class LotState(StrEnum):
@@ -46,13 +55,19 @@ class LotState(StrEnum):
 
 
 FSE_CHANGES: Mapping[FseState, frozenset[FseState]] = {
-    FseState.SIGNED: frozenset({FseState.IN_LOT}),
+    FseState.AWAITING_CPS: frozenset({FseState.SIGNED, FseState.CANCELLED}),
+    FseState.SIGNED: frozenset({FseState.IN_LOT, FseState.CANCELLED}),
+    FseState.RELAYED: frozenset(
+        {FseState.PAID, FseState.PAYMENT_REJECTED, FseState.CANCELLED, FseState.RECTIFIED}
+    ),
     FseState.IN_LOT: frozenset({FseState.SENT}),
     FseState.SENT: frozenset({FseState.ACCEPTED, FseState.REJECTED}),
     FseState.ACCEPTED: frozenset({FseState.PAID, FseState.PAYMENT_REJECTED}),
-    FseState.REJECTED: frozenset(),
+    FseState.REJECTED: frozenset({FseState.RECTIFIED}),
     FseState.PAID: frozenset(),
-    FseState.PAYMENT_REJECTED: frozenset(),
+    FseState.PAYMENT_REJECTED: frozenset({FseState.RECTIFIED}),
+    FseState.CANCELLED: frozenset(),
+    FseState.RECTIFIED: frozenset(),
 }
 
 _ANSWERED = frozenset({LotState.ACKNOWLEDGED, LotState.REJECTED})
@@ -67,6 +82,15 @@ LOT_CHANGES: Mapping[LotState, frozenset[LotState]] = {
     LotState.ACKNOWLEDGED: frozenset(),
     LotState.REJECTED: frozenset(),
 }
+
+FINAL_FSE = (
+    FseState.PAID,
+    FseState.PAYMENT_REJECTED,
+    FseState.REJECTED,
+    FseState.CANCELLED,
+    FseState.RECTIFIED,
+)
+"""Nothing more is awaited from outside for an FSE in one of these."""
 
 FINAL_LOT = frozenset(state for state, after in LOT_CHANGES.items() if not after)
 """A lot in one of these is never sent again."""

@@ -11,9 +11,21 @@ from gateway.audit import AuditRecord, verify
 from gateway.clock import Clock, Rng, system_rng
 from gateway.errors import StoreError
 from gateway.lots.numbering import LotNumbers
-from gateway.store import answers, details, numbers, outbox, purge, returns, sheets, views
+from gateway.store import (
+    answers,
+    details,
+    flows,
+    numbers,
+    outbox,
+    purge,
+    returns,
+    shares,
+    sheets,
+    views,
+)
 from gateway.store.database import Database
 from gateway.store.rows import (
+    AwaitingFse,
     Change,
     Counts,
     FseRow,
@@ -105,19 +117,89 @@ class Store:
             sheets.keep(tx, fse)
 
     def fse_waiting(self, practice: str | None = None, limit: int = 1000) -> list[WaitingGroup]:
-        """Signed FSE that are in no lot yet, grouped by what may share a lot, most urgent group first."""
-        with self._database.reading() as tx:
-            return sheets.waiting(tx, practice, limit)
+        """Signed FSE that are in no lot yet, grouped by what may share a lot, most urgent group first.
 
-    def fse_bodies(self, practice: str, fse_numbers: Sequence[int]) -> list[bytes]:
-        """The kept bytes of these FSE, in the order asked."""
+        Signed DRE stand in groups of their own (family "dre"), under the numbers of their FSE.
+        """
         with self._database.reading() as tx:
+            groups = sheets.waiting(tx, practice, limit) + shares.waiting(tx, practice, limit)
+            return sorted(groups, key=lambda group: group.deadline)
+
+    def fse_bodies(
+        self, practice: str, fse_numbers: Sequence[int], *, demands: bool = False
+    ) -> list[bytes]:
+        """The kept bytes of these FSE, or of their DRE, in the order asked."""
+        with self._database.reading() as tx:
+            if demands:
+                return shares.bodies(tx, practice, fse_numbers)
             return sheets.bodies(tx, practice, fse_numbers)
 
-    def keep_lot(self, practice: str, sealed: SealedLot, fse_numbers: Sequence[int]) -> None:
-        """Keep a sealed lot, queue it at once, and put its FSE IN_LOT; the same lot again changes nothing."""
+    def demand_recipient(self, practice: str, number: int) -> str:
+        """The mail address that the DRE of this FSE goes to."""
+        with self._database.reading() as tx:
+            return shares.recipient(tx, practice, number)
+
+    def keep_lot(
+        self, practice: str, sealed: SealedLot, fse_numbers: Sequence[int], *, demands: bool = False
+    ) -> None:
+        """Keep a sealed lot, queue it at once, and put its FSE IN_LOT; the same lot again changes nothing.
+
+        `demands`: it holds the DRE of these FSE.
+        """
         with self._database.step("keep-lot") as tx:
-            outbox.keep(tx, practice, sealed, fse_numbers)
+            outbox.keep(tx, practice, sealed, fse_numbers, demands=demands)
+
+    # Beside the straight line
+
+    def fse_awaiting(self, practice: str) -> list[AwaitingFse]:
+        """FSE that wait for the signature of a CPS, most urgent first."""
+        with self._database.reading() as tx:
+            return flows.awaiting(tx, practice)
+
+    def sign_fse(self, practice: str, number: int, body: bytes, share: bytes = b"") -> None:
+        """An FSE that waited is signed: `body` is all of it, `share` its DRE; refused when it is signed."""
+        with self._database.step("sign-fse") as tx:
+            flows.sign(tx, practice, number, body, share)
+
+    def cancel(self, practice: str, number: int, reason: str) -> None:
+        """Withdraw an FSE that is in no lot yet; StoreError (state) when it is."""
+        with self._database.step("cancel") as tx:
+            flows.cancel(tx, practice, number, reason)
+
+    def check_rectifiable(self, practice: str, number: int) -> bool:
+        """Whether a new FSE may ask for the complementary share again; StoreError when none may be made."""
+        with self._database.reading() as tx:
+            return flows.check_rectifiable(tx, practice, number)
+
+    def act_of(self, practice: str, number: int) -> bytes:
+        """The care act an FSE was made from, as JSON; b"" when it is not kept any more."""
+        with self._database.reading() as tx:
+            return flows.act_of(tx, practice, number)
+
+    def twin_of(self, practice: str, number: int) -> str:
+        """The paper twin of an FSE made without one of the cards."""
+        with self._database.reading() as tx:
+            return flows.twin_of(tx, practice, number)
+
+    def twins_unwritten(self, practice: str) -> list[int]:
+        """FSE whose paper twin is not in its folder yet."""
+        with self._database.reading() as tx:
+            return flows.twins_unwritten(tx, practice)
+
+    def twin_written(self, practice: str, number: int) -> None:
+        """The paper twin of this FSE is durably in its folder."""
+        with self._database.step("twin-written") as tx:
+            flows.twin_written(tx, practice, number)
+
+    def keep_place(self, practice: str, practitioner: str, body: bytes) -> None:
+        """Keep what a CPS says of one place of practice, for FSE made while it is away."""
+        with self._database.step("keep-place") as tx:
+            flows.keep_place(tx, practice, practitioner, body)
+
+    def place_of(self, practice: str, practitioner: str) -> bytes:
+        """What is kept of a place of practice; b"" for one never seen."""
+        with self._database.reading() as tx:
+            return flows.place_of(tx, practice, practitioner)
 
     def claim_due(self, now: datetime, limit: int, lease: timedelta) -> list[LotRow]:
         """Take up to `limit` lots whose turn has come, new ones first: SENDING until told or `lease` ends."""

@@ -13,15 +13,45 @@ from gateway.store.database import Transaction
 from gateway.store.outbox import lot_row
 from gateway.store.returns import UNREADABLE
 from gateway.store.rows import Counts, FseRow, HistoryLine, LotRow, Outcome, Unmatched
-from gateway.store.schema import change, fse, lot, message, moment, payment, receipt
+from gateway.store.schema import (
+    change,
+    fse,
+    lot,
+    message,
+    moment,
+    payment,
+    receipt,
+    rectification,
+    share,
+)
 from gateway.store.statements import Record, one_of
 from gateway.store.states import FseState, LotState
 
 _WAITING_OUTCOMES = (Outcome.UNMATCHED, Outcome.CONTRADICTED)
-_UNSENT = (FseState.SIGNED, FseState.IN_LOT)
+_UNSENT = (FseState.AWAITING_CPS, FseState.SIGNED, FseState.IN_LOT)
 
-FSE = sa.select(fse, lot.c.id.label("lot_id")).join_from(fse, lot, fse.c.lot_seq == lot.c.seq, isouter=True)
+_refused = fse.alias("refused")
+FSE = (
+    sa.select(
+        fse,
+        lot.c.id.label("lot_id"),
+        share.c.state.label("amc_state"),
+        share.c.reason.label("amc_reason"),
+        _refused.c.number.label("rectifies"),
+    )
+    .join_from(fse, lot, fse.c.lot_seq == lot.c.seq, isouter=True)
+    .join(share, share.c.fse_id == fse.c.id, isouter=True)
+    .join(rectification, rectification.c.fse_id == fse.c.id, isouter=True)
+    .join(_refused, _refused.c.id == rectification.c.refused_id, isouter=True)
+)
 _FSE_STATES = sa.select(fse.c.state, sa.func.count().label("number")).group_by(fse.c.state)
+_SHARE_STATES = sa.select(share.c.state, sa.func.count().label("number")).group_by(share.c.state)
+_AWAITING = (
+    sa.select(fse.c.practitioner, sa.func.count().label("number"), sa.func.min(fse.c.deadline).label("first"))
+    .where(fse.c.state == FseState.AWAITING_CPS)
+    .group_by(fse.c.practitioner)
+    .order_by("first")
+)
 _LOT_STATES = sa.select(lot.c.state, sa.func.count().label("number")).group_by(lot.c.state)
 _LATE = sa.and_(one_of(fse.c.state, _UNSENT), fse.c.deadline < sa.bindparam("today"))
 _LATE_COUNT = sa.select(sa.func.count()).select_from(fse).where(_LATE)
@@ -105,11 +135,13 @@ def counts(tx: Transaction) -> Counts:
     """How many stand where."""
     of_fse = {row.state: row.number for row in tx.rows(_FSE_STATES)}
     of_lots = {row.state: row.number for row in tx.rows(_LOT_STATES)}
+    of_shares = {row.state: row.number for row in tx.rows(_SHARE_STATES)}
     waiting = sum(tx.rows(query)[0][0] for query in _WAITING_COUNTS)
     late = tx.rows(_LATE_COUNT, {"today": _today(tx).isoformat()})[0][0]
     return Counts(
         fse={state.value: of_fse.get(state, 0) for state in FseState},
         lots={state.value: of_lots.get(state, 0) for state in LotState},
+        shares={state.value: of_shares.get(state, 0) for state in FseState},
         unmatched=waiting,
         late=late,
     )
@@ -119,6 +151,13 @@ def status(tx: Transaction) -> str:
     """One line per fact; what needs a person comes with its reason."""
     numbers = counts(tx)
     lines = [_sum_up("FSE", numbers.fse), _sum_up("lots", numbers.lots)]
+    if any(numbers.shares.values()):
+        lines.append(_sum_up("complementary shares", numbers.shares))
+    lines += [
+        f"{row.number} FSE wait for the signature of the CPS of {row.practitioner}, before {row.first}: "
+        "vitale-gateway sign"
+        for row in tx.rows(_AWAITING)
+    ]
     if numbers.late:
         lines.append(f"LATE: {numbers.late} FSE are past their legal day and not sent")
     if numbers.unmatched:
@@ -150,6 +189,9 @@ def fse_row(row: Record) -> FseRow:
         paid_amc_cents=row.paid_amc_cents,
         changed_at=moment(row.changed_at),
         reason=row.reason,
+        amc_state=row.amc_state or "",
+        amc_reason=row.amc_reason or "",
+        rectifies=row.rectifies or 0,
     )
 
 

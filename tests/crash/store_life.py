@@ -21,11 +21,12 @@ from gateway.errors import TrustError
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import Permanent, Transient
 from gateway.lots.sealing import SealedLot
-from gateway.store.rows import KeptAnswer
-from tests.gateway.store.line import CAISSE, LEASE, PRACTICE, Line, payment, raw_of
+from gateway.store.rows import KeptAnswer, StoredFse
+from tests.gateway.store.line import CAISSE, LEASE, PRACTICE, Line, body_of, payment, raw_of
 
 SHEETS = 10
 PER_LOT = 2
+OTHER = "other"
 
 
 class Life:
@@ -55,9 +56,11 @@ class Life:
     def run(self) -> None:
         """Everything, until every sheet has ended."""
         self.keep_sheets()
+        self.sign_sheets()
+        self.beside()
         self.close_lots()
         self.park_one()
-        while any(row.state != "PAID" for row in self.line.store.fse_list()):
+        while any(row.state != "PAID" for row in self.line.store.fse_list(PRACTICE)):
             send_due(self.line.store, self, self.line.clock, os.urandom, limit=4)
             self.answer()
             collect(self.line.store, self.box, self.open_message, PRACTICE)
@@ -70,11 +73,11 @@ class Life:
 
     def keep_sheets(self) -> None:
         """Reserve, keep, and only then tell the caller."""
-        while len(self.line.store.fse_list()) < SHEETS:
+        while len(self.line.store.fse_list(PRACTICE)) < SHEETS:
             number = self.line.store.reserve_fse_number(PRACTICE)
             self.tell("number", str(number))
             if number % 2:
-                self.line.store.keep_fse(self.line.fse(number))
+                self.line.store.keep_fse(self.sheet(number))
             else:
                 self.keep_with_answer(number)
             self.tell("kept", str(number))
@@ -82,8 +85,32 @@ class Life:
     def keep_with_answer(self, number: int) -> None:
         """As the API does: the sheet and what its program is answered, together or not at all."""
         with self.line.store.batch():
-            self.line.store.keep_fse(self.line.fse(number))
+            self.line.store.keep_fse(self.sheet(number))
             self.line.store.keep_answer(answer(number))
+
+    def sheet(self, number: int) -> StoredFse:
+        """One in four waits for the CPS, all have a paper twin."""
+        half = {"waits": True, "body": b"sealed, not signed"} if number % 4 == 0 else {}
+        return self.line.fse(number, twin=b"paper", **half)
+
+    def sign_sheets(self) -> None:
+        """The CPS signs what waits, and the paper twins are written."""
+        store = self.line.store
+        for waiting in store.fse_awaiting(PRACTICE):
+            store.sign_fse(PRACTICE, waiting.number, body_of(waiting.number))
+        for number in store.twins_unwritten(PRACTICE):
+            (self.root / f"paper-{number}").write_text(store.twin_of(PRACTICE, number))
+            store.twin_written(PRACTICE, number)
+
+    def beside(self) -> None:
+        """Another practice of the same store keeps what a CPS says, and withdraws a sheet."""
+        store = self.line.store
+        store.keep_place(OTHER, "990000000", b"a place of practice")
+        if not store.fse_list(OTHER):
+            store.keep_fse(self.line.fse(store.reserve_fse_number(OTHER), practice=OTHER))
+        [row] = store.fse_list(OTHER)
+        if row.state == "SIGNED":
+            store.cancel(OTHER, row.number, "billed by mistake")
 
     def close_lots(self) -> None:
         """Lots of two."""

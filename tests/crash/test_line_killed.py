@@ -37,7 +37,7 @@ SEED = int(os.environ.get("VITALE_SEED", "86"))
 RANDOM_LIVES, KILLS_PER_LIFE = 4, 8
 RESTART_SECONDS = 2.0
 
-BY_HAND = {"park", "release", "audit", "keep-answer"}
+BY_HAND = {"park", "release", "audit", "keep-answer", "sign-fse", "cancel", "twin-written"}
 """Steps that a person, a program or a refused lot makes: tests/crash/test_store_killed.py kills there."""
 
 GATEWAY_POINTS = [f"{step}-{place}" for step in STEPS for place in ("before", "after")] + [

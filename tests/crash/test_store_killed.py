@@ -22,7 +22,7 @@ from gateway.clock import SimulatedClock
 from gateway.failpoint import EXIT_CODE
 from gateway.store.database import STEPS
 from gateway.store.store import Store
-from tests.crash.store_life import SHEETS, Life
+from tests.crash.store_life import OTHER, SHEETS, Life
 from tests.gateway.store.line import PRACTICE, START, body_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,11 @@ def judge(root: Path) -> None:
     kept = {int(what) for kind, what in told if kind == "kept"}
     taken = {what for kind, what in relay if kind == "took"}
     with Store(f"sqlite:///{root}/var/gateway.db", SimulatedClock(START)) as store:
-        rows = {row.number: row for row in store.fse_list()}
+        rows = {row.number: row for row in store.fse_list(PRACTICE)}
+        assert [row.state.value for row in store.fse_list(OTHER)] == ["CANCELLED"]
+        assert store.place_of(OTHER, "990000000") == b"a place of practice"
+        assert store.twins_unwritten(PRACTICE) == store.fse_awaiting(PRACTICE) == []
+        assert all((root / f"paper-{number}").read_text() == "paper" for number in rows)
         assert kept <= set(rows), "an acknowledged sheet was lost"
         assert len(rows) == SHEETS
         assert {row.state.value for row in rows.values()} == {"PAID"}

@@ -237,7 +237,13 @@ TestStore = StoreMachine.TestCase
 
 def test_tables_lead_somewhere() -> None:
     """Every state is reachable from the first one, and only answered lots and ended sheets are final."""
-    assert _reachable(FSE_CHANGES, FseState.SIGNED) == set(FseState)
+    assert _reachable(FSE_CHANGES, FseState.AWAITING_CPS) == set(FseState) - {FseState.RELAYED}
+    assert _reachable(FSE_CHANGES, FseState.SIGNED) == set(FseState) - {
+        FseState.RELAYED,
+        FseState.AWAITING_CPS,
+    }
+    ended = {FseState.PAID, FseState.PAYMENT_REJECTED, FseState.CANCELLED, FseState.RECTIFIED}
+    assert _reachable(FSE_CHANGES, FseState.RELAYED) == {FseState.RELAYED} | ended
     assert _reachable(LOT_CHANGES, LotState.SEALED) == set(LotState)
     assert {state for state, after in LOT_CHANGES.items() if not after} == {
         LotState.ACKNOWLEDGED,
