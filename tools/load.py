@@ -44,8 +44,9 @@ from gateway.exchange.smtp import SmtpSender
 from gateway.lots.fse import Fse
 from gateway.lots.lot import Lot, LotHeader, build_lot
 from gateway.lots.sealing import SealedLot, open_sealed, seal
-from gateway.pipeline import build_fse, kept_form, make_lots
+from gateway.pipeline import Built, build_fse, kept_form, make_lots
 from gateway.pki import Purpose
+from gateway.places import Place
 from gateway.practice import Practice
 from gateway.returns import opener
 from gateway.store.rows import StoredFse
@@ -92,18 +93,23 @@ class Rig:
     def _patient(self, slot: Slot, stack: ExitStack) -> tuple[Parties, VitaleSession]:
         vitale = stack.enter_context(VitaleSession.open(slot.connect()))
         vitale.authenticate(self.cps)
-        return Parties.of(self.act, self.cps, vitale.read_rights()), vitale
+        return Parties.of(self.act, Place.of_card(self.cps, ""), vitale.read_rights()), vitale
 
     def fse(self) -> Fse:
         """The next patient's FSE under the next number, priced, signed by both cards and verified."""
         self.number += 1
-        return build_fse(self.practice, *next(self.patients), self.act, self.number)[0]
+        fse = self._built(self.number)[1].fse
+        assert isinstance(fse, Fse)
+        return fse
+
+    def _built(self, number: int) -> tuple[Parties, Built]:
+        parties, vitale = next(self.patients)
+        return parties, build_fse(self.practice, parties, self.cps, vitale, self.act, number)
 
     def kept(self, number: int) -> StoredFse:
         """One FSE under a reserved number, as the store keeps it."""
-        parties, vitale = next(self.patients)
-        fse, priced = build_fse(self.practice, parties, vitale, self.act, number)
-        return kept_form(self.practice, parties, self.act, fse, priced)
+        parties, built = self._built(number)
+        return kept_form(self.practice, parties, self.act, built)
 
     def lot(self, size: int) -> Lot:
         """A signed lot of `size` new sheets with numbers of its own."""

@@ -16,7 +16,7 @@ from gateway.cms.enveloped import DecryptionKey
 from gateway.cms.policy import Policy
 from gateway.errors import GatewayError, InputError
 from gateway.exchange.message import Subject
-from gateway.lots.modes import DRE
+from gateway.lots.modes import DEGRADED, DESYNCHRONISED, DRE, SECURED, WITHOUT_VITALE, mode_of
 from gateway.lots.organism import destination_of
 from gateway.lots.refusal import LotRefusal
 from gateway.lots.sealing import Opened, open_sealed
@@ -24,13 +24,17 @@ from gateway.lots.verify import VerifiedLot, verify_lot
 from gateway.pki import Purpose, Trust, VitaleAuthority
 
 ENVELOPE_CODE = "1000"
+_SHEETS = frozenset({mode_of(code).family for code in (SECURED, DESYNCHRONISED, WITHOUT_VITALE)})
+_DEGRADED = frozenset({mode_of(DEGRADED).family})
 DESCRIPTIONS = {
-    "SESAM/FSE/Z": False,
-    "SESAMTEST/FSE/Z": False,
-    "SESAM/DRE/Z": True,
-    "SESAMTEST/DRE/Z": True,
+    "SESAM/FSE/Z": _SHEETS,
+    "SESAMTEST/FSE/Z": _SHEETS,
+    "SESAM/DRE/Z": frozenset({DRE}),
+    "SESAMTEST/DRE/Z": frozenset({DRE}),
+    "IRIS/B2/Z": _DEGRADED,
+    "IRISTEST/B2/Z": _DEGRADED,
 }
-"""What a message may carry, and whether that is demands to a complementary insurer."""
+"""What a message may carry: the families of modes that its lot may be of."""
 _FILE_ID = re.compile(rb"[0-9A-Z]{6}")
 _SUBJECT = re.compile(rb"^Subject: ([!-~]+)\r\n", re.MULTILINE)
 _HEAD = 4096
@@ -95,13 +99,16 @@ class Gate:
             limit=self._limit,
         )
         if opened.envelope.description not in DESCRIPTIONS:
-            raise InputError("the message is opened, but what it carries is neither FSE nor DRE")
+            raise InputError("the message is opened, but what it carries is neither FSE, DRE nor B2")
         return opened
 
     def _verify(self, raw: bytes, opened: Opened, when: datetime) -> Opening:
         named = _read_names(opened)
         try:
-            verified = verify_lot(opened.payload, self._trust, self._vitale, when, signer=opened.signer)
+            degraded = DESCRIPTIONS[opened.envelope.description] == _DEGRADED
+            verified = verify_lot(
+                opened.payload, self._trust, self._vitale, when, signer=opened.signer, degraded=degraded
+            )
         except LotRefusal as refusal:
             if opened.signer is None and not _is_after_lot_signature(refusal):
                 return opaque(raw, refusal)
@@ -174,14 +181,14 @@ def _read_destination(field: bytes) -> str:
 def _agree(opened: Opened, verified: VerifiedLot) -> None:
     """Outside and inside tell one story: sender, signer, compostage and count (attacks L1 to L7)."""
     outside, lot = opened.envelope, verified.lot
-    if DESCRIPTIONS[outside.description] != (lot.family == DRE):
-        raise LotRefusal("4008", "the message announces FSE and brings DRE, or the other way round")
+    if lot.family not in DESCRIPTIONS[outside.description]:
+        raise LotRefusal("4008", "the message announces one of FSE, DRE and B2, and brings another")
     if (
         outside.sender_number != verified.file.sender
         or lot.billing_number.rjust(14, "0") != outside.sender_number
     ):
         raise LotRefusal("5006", "the sender of the message is not the professional of the lot")
-    if lot.compostage != outside.compostage:
+    if lot.compostage and lot.compostage != outside.compostage:
         raise LotRefusal("5006", "the lot was signed for another message: its compostage differs")
     if outside.count != len(verified.fses):
         raise LotRefusal("4003", "the subject announces another number of invoices than the lot holds")
