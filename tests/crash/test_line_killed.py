@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SEED = int(os.environ.get("VITALE_SEED", "86"))
 RANDOM_LIVES, KILLS_PER_LIFE = 4, 8
 RESTART_SECONDS, HANG_SECONDS = 2.0, 30.0
-"""What A1 promises of a start (counted, for a busy machine is not the gateway's fault), and what is a hang."""
+"""What A1 promises of a start (counted: a busy machine is not the gateway's fault), and what is a hang."""
 
 BY_HAND = {"park", "release", "audit", "keep-answer", "sign-fse", "cancel", "twin-written"}
 """Steps that a person, a program or a refused lot makes: tests/crash/test_store_killed.py kills there."""
