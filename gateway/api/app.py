@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gateway.api import at_desk, events, lots, returns, sheets, shown
 from gateway.api.asked import CareActIn, CareRequestIn, SessionIn
+from gateway.api.asking import only_known
 from gateway.api.limits import Limits
 from gateway.api.problems import CODES, MEDIA_TYPE, Problem, install
 from gateway.api.service import Service
@@ -40,7 +41,7 @@ def make_app(service: Service) -> FastAPI:
     app.add_middleware(Limits)
     install(app)
     for router in (_about(), at_desk.router, sheets.router, lots.router, returns.router, events.router):
-        app.include_router(router, prefix="/v1", responses=_problems())
+        app.include_router(router, prefix="/v1", responses=_problems(), dependencies=[Depends(only_known)])
     whole = app.openapi
     app.openapi = lambda: _complete(whole())  # type: ignore[method-assign]
     return app

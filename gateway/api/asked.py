@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,7 @@ Pathway = Literal["T", "N", "R", "O", "M", "U", "H", "J", "B", "D", "S1", "S2"]
 Nature = Literal["maladie", "maternite", "at"]
 ThirdParty = Literal["none", "amo", "full"]
 Zone = Literal["metropole", "antilles", "guyane_reunion", "mayotte"]
+Nir = Annotated[str, Field(pattern=r"^[0-9A-B]{15}$")]
 Coefficient = Annotated[Decimal, Field(gt=0, le=Decimal("9999.99"), description="At most two decimals.")]
 
 
@@ -53,13 +54,82 @@ class PatientIn(Asked):
 
 
 class PlaceIn(Asked):
-    """The place of practice, when the CPS has several: its logical number."""
+    """The place of practice: its logical number on the CPS, or its nine digits when that CPS is away."""
 
     situation: str = Field(default="", pattern=r"^[0-9]{0,2}$")
+    place: str = Field(default="", pattern=r"^([0-9A-Z]{9})?$")
+
+
+class InsuredIn(Asked):
+    """The insured person and organism of an attestation; `nir` with its key, 15 characters."""
+
+    nir: Nir
+    regime: str = Field(pattern=r"^[0-9]{2}$")
+    caisse: str = Field(pattern=r"^[0-9]{3}$")
+    centre: str = Field(pattern=r"^[0-9]{4}$")
+    management_code: Annotated[str, Field(max_length=80)] = ""
+
+
+class SpanIn(Asked):
+    """From `start` to `end`, both days included; null leaves that side open."""
+
+    start: Day | None = None
+    end: Day | None = None
+
+
+class CoverIn(SpanIn):
+    """One period of cover: long illness, and the code of the situation."""
+
+    ald: bool = False
+    situation: Annotated[str, Field(max_length=80)] = "0100"
+
+
+class MutuelleIn(SpanIn):
+    """A complementary contract managed with the compulsory scheme."""
+
+    number: str = Field(pattern=r"^([0-9]{8}|[0-9]{10})$")
+    contract: str = Field(max_length=80)
+    treatment: Annotated[str, Field(max_length=80)] = "01"
+
+
+class AmcIn(SpanIn):
+    """A complementary insurer with its own flow."""
+
+    number: str = Field(pattern=r"^([0-9]{8}|[0-9]{10})$")
+    contract: str = Field(max_length=80)
+    member: Annotated[str, Field(max_length=80)] = ""
+    treatment: Annotated[str, Field(max_length=80)] = "00"
+    domain: Annotated[str, Field(max_length=80)] = ""
+
+
+class PersonIn(Asked):
+    """One person of an attestation."""
+
+    name: str = Field(max_length=80)
+    first_name: str = Field(max_length=80)
+    birth_date: Day
+    birth_rank: int = Field(default=1, ge=1, le=9)
+    quality: Annotated[str, Field(max_length=80)] = "0"
+    nir: Nir | None = None
+    address: Any = None
+    rights: list[SpanIn] = Field(default=[], max_length=20)
+    coverage: list[CoverIn] = Field(default=[], max_length=20)
+    css: SpanIn | None = None
+    mutuelle: MutuelleIn | None = None
+    amc: AmcIn | None = None
+
+
+class AttestationIn(Asked):
+    """An attestation of rights: what stands in for a Vitale that is not there (gateway/attestation.py)."""
+
+    insured: InsuredIn
+    attestation: SpanIn
+    ame: bool = False
+    beneficiary: list[PersonIn] = Field(min_length=1, max_length=19)
 
 
 class CareActIn(Asked):
-    """A care act; everything else is on the cards."""
+    """A care act; everything else is on the cards, or on the attestation that stands in for one."""
 
     date: Day
     acts: list[ActIn] = Field(min_length=1, max_length=MAX_ACTS)
@@ -68,6 +138,15 @@ class CareActIn(Asked):
     pathway: Pathway = "T"
     nature: Nature = "maladie"
     third_party: ThirdParty = "none"
+    mode: Literal["secured", "desynchronised", "without-vitale", "degraded"] | None = Field(
+        default=None, description="Left out: secured, or without-vitale when there is an attestation."
+    )
+    attestation: AttestationIn | None = Field(
+        default=None, description="The proof of rights of a sheet without a Vitale."
+    )
+    complementary: Literal["", "mutuelle", "amc"] | None = Field(
+        default=None, description="Which of two complementary covers counts."
+    )
 
 
 class PractitionerIn(Asked):

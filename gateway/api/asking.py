@@ -10,6 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from gateway.api.problems import Refusal
 from gateway.api.service import JSON, Service, Write
 from gateway.api.tokens import Caller
+from gateway.errors import InputError
 
 KEY_PATTERN = r'^("[A-Za-z0-9._:-]{1,100}"|[A-Za-z0-9._:-]{1,100})$'
 
@@ -36,6 +37,14 @@ async def caller_of(
     if caller is None:
         raise Refusal("no-token", "a token is needed here: send Authorization: Bearer and the token")
     return caller
+
+
+async def only_known(request: Request) -> None:
+    """Refuse a query parameter that the address does not have: a word written wrong is not passed over."""
+    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    if set(request.query_params) - known:
+        names = ", ".join(sorted(known)) or "none"
+        raise InputError(f"query: an unknown parameter; those of this address: {names}.")
 
 
 async def body_of(request: Request, _: Annotated[Caller, Depends(caller_of)]) -> bytes:

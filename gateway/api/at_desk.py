@@ -6,18 +6,20 @@ import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from pydantic.json_schema import SkipJsonSchema
 
 from gateway.api import shown
-from gateway.api.asked import SessionIn
+from gateway.api.asked import AttestationIn, SessionIn
 from gateway.api.asking import Asks, Body, Gateway, Writes, WritesBody, request_body
 from gateway.api.problems import Refusal, problem_of
-from gateway.api.rights import Attestation, CardRights
+from gateway.api.rights import CardRights, attested
 from gateway.api.rights import shown as rights_shown
 from gateway.api.service import Answer, Service, Write
 from gateway.api.tokens import Caller
 from gateway.billing.engine import price
 from gateway.billing.request import CareRequest
 from gateway.cards.cps import PinRefusal, Situation
+from gateway.cards.rights import Rights
 from gateway.care import parse_act
 from gateway.desk import Desk
 from gateway.errors import InputError
@@ -29,7 +31,9 @@ from reader.slot import Slot
 
 router = APIRouter(tags=["desk"])
 
-Day = Annotated[datetime.date | None, Query(description="The day of the care; today when it is left out.")]
+Day = Annotated[
+    datetime.date | SkipJsonSchema[None], Query(description="The day of the care; today when it is left out.")
+]
 
 
 @router.get("/readers", response_model=shown.Readers)
@@ -74,22 +78,15 @@ def close_session(gateway: Gateway, write: Writes) -> Response:
 @router.get("/vitale/rights", response_model=CardRights)
 def rights(gateway: Gateway, caller: Asks, on: Day = None) -> CardRights:
     """The rights on the inserted Vitale. The answer holds names and NIR; it is kept nowhere."""
-    desk, practice = gateway.own_desk(caller), gateway.practice
-    today = legal_day(practice.clock.now())
-    cps = desk.cps
-    with desk.vitale() as vitale:
-        vitale.check_validity(today)
-        practice.opposition.check(vitale.serial, practice.clock.now())
-        vitale.authenticate(cps)
-        return rights_shown(vitale.read_rights(), vitale.serial, on or today)
+    found, serial = _read(gateway, gateway.own_desk(caller))
+    return rights_shown(found, serial, on or legal_day(gateway.practice.clock.now()))
 
 
-@router.get("/vitale/attestation", response_model=Attestation)
-def attestation(gateway: Gateway, caller: Asks, on: Day = None) -> Attestation:
-    """An attestation of the rights on the inserted Vitale, for the file of the practice software."""
-    found = rights(gateway, caller, on)
-    now = gateway.practice.clock.now()
-    return Attestation(made_at=now, practice=caller.practice, source="vitale", rights=found)
+@router.get("/vitale/attestation", response_model=AttestationIn)
+def attestation(gateway: Gateway, caller: Asks) -> AttestationIn:
+    """An attestation of rights made from the inserted Vitale, as care acts without a Vitale take it."""
+    found, _ = _read(gateway, gateway.own_desk(caller))
+    return attested(found, legal_day(gateway.practice.clock.now()))
 
 
 @router.post("/price", response_model=shown.Price, openapi_extra=request_body("CareRequestIn"))
@@ -112,6 +109,16 @@ def session_shown(desk: Desk) -> shown.Session:
         ends=sitting.ends if sitting else None,
         sheets_left=sitting.left if sitting else None,
     )
+
+
+def _read(gateway: Service, desk: Desk) -> tuple[Rights, str]:
+    """The rights on the inserted Vitale and its number; it must be valid and not opposed."""
+    practice, cps = gateway.practice, desk.cps
+    with desk.vitale() as vitale:
+        vitale.check_validity(legal_day(practice.clock.now()))
+        practice.opposition.check(vitale.serial, practice.clock.now())
+        vitale.authenticate(cps)
+        return vitale.read_rights(), vitale.serial
 
 
 def _open(gateway: Service, desk: Desk, caller: Caller, body: bytes) -> Answer:

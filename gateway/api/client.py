@@ -116,11 +116,11 @@ class Client:
 
     def close_lots(self) -> list[JsonObject]:
         """Close lots of every FSE that waits."""
-        return list(self.write("POST", "/lots/close")["lots"])
+        return list(self.write("POST", "/lots")["lots"])
 
     def send_lots(self) -> JsonObject:
         """Send what is due now."""
-        return self.write("POST", "/lots/send")
+        return self.write("POST", "/send")
 
     def release(self, lot_id: str) -> JsonObject:
         """Put a parked lot back into the queue."""
@@ -158,19 +158,19 @@ class Client:
     def write(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, key: str | None = None
     ) -> JsonObject:
-        """One write under an idempotency key, made again once when no answer came."""
-        headers = {"Idempotency-Key": key or secrets.token_hex(16)}
-        try:
-            return self._asked(method, path, body, headers)
-        except (OSError, HTTPException):
-            self._connection.close()
-            return self._asked(method, path, body, headers)
+        """One write under an idempotency key, a new one when none is given."""
+        return self._asked(method, path, body, {"Idempotency-Key": key or secrets.token_hex(16)})
 
     def _asked(
         self, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]
     ) -> JsonObject:
-        answer = self._send(method, path, body, headers)
-        raw = answer.read(MAX_ANSWER)
+        try:
+            answer = self._send(method, path, body, headers)
+            raw = answer.read(MAX_ANSWER)
+        except (OSError, HTTPException):  # the same once more: nothing is done twice
+            self._connection.close()
+            answer = self._send(method, path, body, headers)
+            raw = answer.read(MAX_ANSWER)
         if not 200 <= answer.status < 300:
             raise _problem(answer.status, raw)
         content: JsonObject = json.loads(raw)

@@ -32,8 +32,8 @@ Seconds = Annotated[
     int, Query(ge=0, le=3600, description="End after this time; 0: tell how it is now, and end.")
 ]
 LastId = Annotated[
-    str | None,
-    Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,15}$", description="The last id that was seen."),
+    str,
+    Header(alias="Last-Event-ID", pattern=r"^[0-9]{0,15}$", description="The last id that was seen."),
 ]
 
 
@@ -78,11 +78,11 @@ async def begun(gateway: Gateway, caller: Asks) -> AsyncIterator[None]:
 
 @router.get("/events", response_class=EventSourceResponse, dependencies=[Depends(begun)])
 async def events(
-    gateway: Gateway, caller: Asks, seconds: Seconds = 3600, last: LastId = None
+    gateway: Gateway, caller: Asks, seconds: Seconds = 3600, last: LastId = ""
 ) -> AsyncIterator[ServerSentEvent]:
     """A stream of events `card`, `session`, `fse` and `lot`; reconnect with `Last-Event-ID` when it ends."""
     clock = asyncio.get_running_loop().time
-    watch = await run_in_threadpool(Watch, gateway, caller, None if last is None else int(last))
+    watch = await run_in_threadpool(Watch, gateway, caller, int(last) if last else None)
     until = clock() + seconds
     while True:
         for event in await run_in_threadpool(watch.news):

@@ -25,17 +25,15 @@ _HEADERS = (
 class Limits:
     """Around the application: what is too large or too slow ends with a problem, while one can be sent."""
 
-    def __init__(
-        self, app: ASGIApp, *, body_seconds: float = BODY_SECONDS, read_seconds: float = READ_SECONDS
-    ):
-        self._app, self._body_seconds, self._read_seconds = app, body_seconds, read_seconds
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = _Request(receive, send, self._body_seconds, self._read_seconds)
+        request = _Request(receive, send)
         try:
             request.check_length(scope)
             await self._app(scope, request.receive, request.send)
@@ -46,9 +44,9 @@ class Limits:
 class _Request:
     """One request: bytes received so far, until when the rest is waited for."""
 
-    def __init__(self, receive: Receive, send: Send, body_seconds: float, read_seconds: float) -> None:
-        self._receive, self._send, self._read_seconds = receive, send, read_seconds
-        self._until = asyncio.get_running_loop().time() + body_seconds
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._until = asyncio.get_running_loop().time() + BODY_SECONDS
         self._size = 0
         self._whole = False
 
@@ -75,7 +73,7 @@ class _Request:
         if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", ()), *_HEADERS]
         try:
-            async with asyncio.timeout(self._read_seconds):
+            async with asyncio.timeout(READ_SECONDS):
                 await self._send(message)
         except TimeoutError:
             raise OSError from None  # nobody reads: uvicorn ends the connection

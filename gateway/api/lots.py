@@ -27,7 +27,7 @@ def listed(gateway: Gateway, caller: Asks, limit: Limit = 50, offset: Offset = 0
     return shown.Lots(items=items, next=following)
 
 
-@router.post("/lots/close", response_model=shown.Closed)
+@router.post("/lots", response_model=shown.Closed)
 def close(gateway: Gateway, write: Writes) -> Response:
     """Close lots of every FSE that waits for company; the CPS at the desk signs them."""
     gateway.own_desk(write.caller)
@@ -40,7 +40,7 @@ def close(gateway: Gateway, write: Writes) -> Response:
     return gateway.once(write, work)
 
 
-@router.post("/lots/send", response_model=shown.Sent)
+@router.post("/send", response_model=shown.Sent)
 def send(gateway: Gateway, write: Writes) -> Response:
     """Send what is due now instead of at the next turn. A lot that failed waits for its own time."""
     gateway.own_desk(write.caller)

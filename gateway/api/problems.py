@@ -109,8 +109,8 @@ def response(problem: Problem) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
     if problem.status in (429, 503):
         headers["Retry-After"] = "1"
-    if problem.status in (408, 413):
-        headers["Connection"] = "close"  # the rest of the request is not waited for
+    if problem.status in (408, 413, 500):
+        headers["Connection"] = "close"  # what else comes on it is not waited for
     return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)
 
 
@@ -144,7 +144,7 @@ async def _on_validation(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as installed
     first: dict[str, Any] = error.errors()[0]
     place, *names = map(str, first["loc"])
-    if place == "header":
+    if names and names[0] == "Idempotency-Key":
         return response(refused("key", f"{names[0]}: {_wanted(first)}; give a new word for each new request"))
     return response(refused("input", f"{place} {'.'.join(names[:1])}: {_wanted(first)}; correct it"))
 
@@ -155,13 +155,26 @@ def _wanted(first: Mapping[str, Any]) -> str:
     return said[0].lower() + said[1:]
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as installed
     code = _HTTP.get(error.status_code, "input")
     answer = response(refused(code, _SENTENCES.get(code, "the request cannot be read: correct it")))
-    if error.headers:
-        answer.headers.update({name: value for name, value in error.headers.items() if name == "Allow"})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return answer
+
+
+def _methods(request: Request) -> set[str]:
+    """Every method that the address of this request takes, by any of its routes."""
+    routes: Mapping[str, Mapping[str, object]] = request.app.openapi()["paths"]
+    shape = request.scope["path"].split("/")
+    found = [operations for path, operations in routes.items() if _fits(path.split("/"), shape)]
+    return {method.upper() for operations in found for method in operations}
+
+
+def _fits(path: Sequence[str], asked: Sequence[str]) -> bool:
+    pairs = zip(path, asked, strict=False)
+    return len(path) == len(asked) and all(mine in ("{number}", "{lot_id}", its) for mine, its in pairs)
 
 
 async def _on_mistake(request: Request, error: Exception) -> Response:

@@ -7,10 +7,12 @@ file. They are read from the card for each request and kept nowhere.
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date
 
+from card.layout import ssv
+from gateway.api.asked import AmcIn, AttestationIn, CoverIn, InsuredIn, MutuelleIn, PersonIn, SpanIn
 from gateway.api.shown import Shown
-from gateway.cards.rights import Beneficiary, Rights
+from gateway.cards.rights import Amc, Beneficiary, Mutuelle, Rights
 
 
 class Span(Shown):
@@ -74,15 +76,6 @@ class CardRights(Shown):
     persons: list[Person]
 
 
-class Attestation(Shown):
-    """An attestation of rights made from the card: what `rights` says, with its moment and who made it."""
-
-    made_at: datetime
-    practice: str
-    source: str
-    rights: CardRights
-
-
 def shown(rights: Rights, serial: str, on: date) -> CardRights:
     """Rights as shown for one day."""
     return CardRights(
@@ -131,3 +124,65 @@ def _contract(person: Beneficiary, on: date) -> Contract | None:
     if person.amc is None:
         return None
     return Contract(kind="amc", number=person.amc.b2_number, name=name, routing=person.amc.routing)
+
+
+def attested(rights: Rights, on: date) -> AttestationIn:
+    """The same as an attestation of rights, good from that day to the last one of the card.
+
+    It is what a care act of the modes without a Vitale takes, should the patient come without the card.
+    """
+    return AttestationIn(
+        insured=InsuredIn(
+            nir=rights.insured_nir + rights.nir_key,
+            regime=rights.regime,
+            caisse=rights.caisse,
+            centre=rights.centre,
+            management_code=rights.management_code,
+        ),
+        attestation=SpanIn(start=on, end=rights.validity_end),
+        beneficiary=[_attested(person) for person in rights.beneficiaries],
+    )
+
+
+def _attested(person: Beneficiary) -> PersonIn:
+    service, own = person.amo_service, person.own_nir + person.own_nir_key
+    has_css = service.code == ssv.AMO_SERVICE_CSS
+    return PersonIn(
+        name=person.name,
+        first_name=person.first_name,
+        birth_date=person.birth_date,
+        birth_rank=person.rank,
+        quality=person.quality,
+        nir=own if len(own) == 15 else None,
+        rights=[SpanIn(**asdict(period)) for period in person.rights],
+        coverage=[
+            CoverIn(start=one.start, end=one.end, ald=one.ald == ssv.ALD_EXEMPTING, situation=one.situation)
+            for one in person.coverage
+        ],
+        css=SpanIn(start=service.start, end=service.end) if has_css else None,
+        mutuelle=None if person.mutuelle is None else _mutuelle(person.mutuelle),
+        amc=None if person.amc is None else _amc(person.amc),
+    )
+
+
+def _mutuelle(mutuelle: Mutuelle) -> MutuelleIn:
+    first = mutuelle.periods[0] if mutuelle.periods else None
+    return MutuelleIn(
+        number=mutuelle.number,
+        contract=mutuelle.guarantees,
+        treatment=mutuelle.treatment,
+        start=first.start if first else None,
+        end=first.end if first else None,
+    )
+
+
+def _amc(amc: Amc) -> AmcIn:
+    return AmcIn(
+        number=amc.b2_number,
+        contract=amc.services,
+        member=amc.member_number,
+        treatment=amc.treatment,
+        domain=amc.domain,
+        start=amc.start,
+        end=amc.end,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
+from pydantic.json_schema import SkipJsonSchema
 
 from gateway import remedies
 from gateway.api import shown
@@ -22,7 +23,9 @@ Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 Offset = Annotated[
     int, Query(ge=0, le=10_000_000, description="Where the page begins: `next` of the last one.")
 ]
-States = Annotated[list[FseState] | None, Query(description="Only those in one of these states.")]
+States = Annotated[
+    list[FseState] | SkipJsonSchema[None], Query(description="Only those in one of these states.")
+]
 
 
 @router.post("/fse", status_code=201, response_model=shown.Accepted, openapi_extra=request_body("CareActIn"))

@@ -110,11 +110,29 @@ class Price(Shown):
 
 
 class Accepted(Price):
-    """A care act that was kept: the number of its FSE, where it goes, and its price."""
+    """A care act that was kept: the number of its FSE, where it goes, and its price.
+
+    `demand`: the insurer that a DRE goes to, left out without one; `mode` is left out when it is secured.
+    """
 
     accepted: Literal[True]
     number: int
     destination: str
+    mode: str = "secured"
+    demand: str = ""
+
+
+class Signed(Shown):
+    """The FSE that waited for the CPS and are signed now."""
+
+    numbers: list[int]
+
+
+class Twin(Shown):
+    """The paper twin of an FSE, as plain text to print. It holds names and NIR."""
+
+    number: int
+    text: str
 
 
 class Sheet(Shown):

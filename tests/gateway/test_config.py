@@ -127,3 +127,41 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read as text"):
         load_config(tmp_path / "binary.toml")
+
+
+def with_api(*lines: str) -> str:
+    """The example with a section [api] of these lines."""
+    return example_config() + "\n[api]\nport = 8420\ntokens = 'tokens.json'\n" + "\n".join(lines) + "\n"
+
+
+def test_the_api_is_on_loopback_by_default(tmp_path: Path) -> None:
+    """Without the section there is no API; with it, this machine only, one PIN for 12 hours or 250 sheets."""
+    assert parse_config(example_config(), tmp_path).api is None
+    api = parse_config(with_api(), tmp_path).api
+    assert api is not None
+    assert (api.address, api.port, api.tokens) == ("127.0.0.1", 8420, tmp_path / "tokens.json")
+    assert (api.session_minutes, api.session_sheets) == (720, 250)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("address = '192.0.2.1'", "is not of this machine"),
+        ("address = 'localhost'", "must be an IP address"),
+        ("session_sheets = 0", "must be a whole number"),
+        ("session_minutes = 1441", "must be a whole number"),
+        ("nonsense = 1", "is not a known key"),
+    ],
+)
+def test_wrong_settings_of_the_api_are_named(tmp_path: Path, line: str, said: str) -> None:
+    """Each mistake in [api] is one sentence with its line."""
+    with pytest.raises(InputError, match=rf"line \d+, .* of \[api\] {said}"):
+        parse_config(with_api(line), tmp_path)
+
+
+def test_another_address_is_taken_on_purpose(tmp_path: Path) -> None:
+    """An address of another network, IPv6 included, is fine when `allow_remote` says so."""
+    for address in ("192.0.2.1", "::"):
+        api = parse_config(with_api(f"address = '{address}'", "allow_remote = true"), tmp_path).api
+        assert api is not None
+        assert api.address == address

@@ -10,9 +10,11 @@ import pytest
 
 from gateway.api import shown
 from gateway.api.client import ApiProblem, Client
+from gateway.attestation import Attestation
 from gateway.billing.engine import price
 from gateway.billing.outcome import Price, PricedLine
 from gateway.billing.request import CareRequest
+from gateway.exchange.calendar import legal_day
 from tests.gateway.api.conftest import PIN, Rig
 
 REQUEST = {
@@ -101,11 +103,28 @@ def test_models_have_every_field_of_a_price() -> None:
     assert set(shown.Price.model_fields) == sums
 
 
-def test_an_attestation_of_the_card(client: Client) -> None:
-    """The attestation says what the rights say, with its moment."""
+def test_an_attestation_stands_in_for_the_card(rig: Rig, client: Client) -> None:
+    """Made from the card, it bills a sheet when the patient comes without it; the paper twin goes with it."""
     attestation = client.attestation()
-    assert attestation["rights"] == client.rights()
-    assert attestation["made_at"].endswith("Z")
+    rig.reader.slot("Vitale").remove()
+    accepted = client.bill(rig.act(mode="without-vitale", attestation=attestation))
+    assert accepted["mode"] == "without-vitale"
+    assert client.sheet(accepted["number"])["mode"] == 1
+    assert attestation["insured"]["nir"] not in json.dumps(client.sheet(accepted["number"]))
+
+
+def test_an_attestation_says_what_the_card_says(rig: Rig, client: Client) -> None:
+    """Read back, the attestation of a card gives the persons, rights and covers of that card."""
+    read = Attestation.from_json(client.attestation()).rights
+    shown_persons = client.rights()["persons"]
+    for person, on_card in zip(read.beneficiaries, shown_persons, strict=True):
+        assert (person.name, str(person.birth_date)) == (on_card["name"], on_card["birth_date"])
+        assert [str(period.start) for period in person.rights] == [one["start"] for one in on_card["rights"]]
+        today = legal_day(rig.practice.clock.now())
+        assert (person.has_rights(today), person.has_ald(today)) == (
+            on_card["has_rights"],
+            on_card["has_ald"],
+        )
 
 
 def test_pages(rig: Rig, client: Client) -> None:
