@@ -61,7 +61,7 @@ def namespace(way: tuple[str, ...]) -> Iterator[tuple[list[str], Path]]:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "ready\n"
         user = ["--user", "--preserve-credentials"] if "-Urm" in way else []
-        enter = ["nsenter", "--target", str(holder.pid), "--mount", *user, *TOGETHER]
+        enter = ["nsenter", "--target", str(holder.pid), "--mount", "--root", *user, *TOGETHER]
         yield enter, Path(f"/proc/{holder.pid}/root{RUN}")
     finally:
         end(holder)
