@@ -42,16 +42,17 @@ def bill_act(
 
     Returns only when the FSE is kept; GatewayError or ReaderError: nothing was kept. `beside`: see `bill`.
     """
-    return _bill(practice, desk, CareAct.from_json(data), beside)
+    return bill_with(practice, desk, CareAct.from_json(data), beside)
 
 
-def _bill(
+def bill_with(
     practice: Practice,
     desk: Desk,
     act: CareAct,
     beside: Callable[[Billed], None] | None = None,
     rectified: Rectified | None = None,
 ) -> Billed:
+    """The same for an act that is read already; `rectified`: the refused sheet that it replaces."""
     with cards_for(desk, act) as (cps, vitale):
         billed = bill(practice, cps, vitale, act, beside, rectified)
     if desk.sitting is not None and mode_of(act.mode_code).cps:

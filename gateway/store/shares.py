@@ -51,7 +51,7 @@ _BODY = (
     .where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
 )
 _RECIPIENT = (
-    sa.select(share.c.recipient)
+    sa.select(share.c.recipient, share.c.destination)
     .join(fse, share.c.fse_id == fse.c.id)
     .where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
 )
@@ -93,6 +93,12 @@ def waiting(tx: Transaction, practice: str | None, limit: int) -> list[WaitingGr
 def bodies(tx: Transaction, practice: str, wanted: Sequence[int]) -> list[bytes]:
     """The bodies of the DRE of these FSE, in the order asked."""
     return [_body(tx, practice, number) for number in wanted]
+
+
+def insurer(tx: Transaction, practice: str, number: int) -> str:
+    """The key of the insurer that the DRE of this FSE goes to; "" when it has none."""
+    row = tx.first(_RECIPIENT, {"practice": practice, "number": number})
+    return "" if row is None else str(row.destination)
 
 
 def recipient(tx: Transaction, practice: str, number: int) -> str:

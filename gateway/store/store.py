@@ -134,6 +134,11 @@ class Store:
                 return shares.bodies(tx, practice, fse_numbers)
             return sheets.bodies(tx, practice, fse_numbers)
 
+    def demand_insurer(self, practice: str, number: int) -> str:
+        """The key of the insurer that this FSE's DRE goes to, such as amc-0099999998; "" without one."""
+        with self._database.reading() as tx:
+            return shares.insurer(tx, practice, number)
+
     def demand_recipient(self, practice: str, number: int) -> str:
         """The mail address that the DRE of this FSE goes to."""
         with self._database.reading() as tx:

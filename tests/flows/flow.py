@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from gateway.desk import Desk
 from gateway.exchange.calendar import legal_day
 from gateway.exchange.mailbox import Maildir
 from gateway.pipeline import Billed, bill, make_lots
+from gateway.pki import OppositionList
 from gateway.practice import Practice
 from gateway.returns import opener
 from gateway.store.rows import FseRow, LotRow
@@ -45,6 +46,7 @@ class Flow:
     practice: Practice
     reader: EmulatedReader
     desk: Desk
+    config: ReceiverConfig
     parts: Parts
     answers: list[Answer] = field(default_factory=list)
 
@@ -99,6 +101,8 @@ class Flow:
         """Let time pass; what is due is paid, delivered and posted."""
         for _ in range(count):
             self.clock.advance(timedelta(days=1))
+            self.bench.write_opposition([])
+            self.practice = replace(self.practice, opposition=OppositionList.load(self.bench.opposition_file))
             self.parts.paymaster.pay_due()
             self.collect()
 
@@ -107,6 +111,13 @@ class Flow:
         self.parts.postman.deliver()
         box = Maildir(self.bench.directory("mailbox"), clock=self.clock)
         collect(self.practice.store, box, opener(self.practice), PRACTICE)
+
+    def files_say(self, overrides: str = "") -> None:
+        """Change what caisses and insurers have on file (tools/receiver/insured.py), for what comes next."""
+        path = self.bench.root / "overrides.toml"
+        path.write_text(overrides, encoding="utf-8")
+        self.parts.ledger.close()
+        self.parts = assemble(replace(self.config, overrides=path))
 
     def row(self, number: int) -> FseRow:
         """One sheet as lists show it."""
@@ -124,7 +135,7 @@ def open_flow(root: Path, *, policy: str = "modern", profiles: Sequence[str] = (
     )  # fmt: skip
     reader = EmulatedReader()
     store = Store(f"sqlite:///{root / 'gateway.db'}", clock)
-    return Flow(bench, clock, bench.practice(store), reader, Desk(reader), assemble(config))
+    return Flow(bench, clock, bench.practice(store), reader, Desk(reader), config, assemble(config))
 
 
 def close_flow(flow: Flow) -> None:
