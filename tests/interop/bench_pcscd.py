@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -248,18 +249,23 @@ class Pcscd:
     ) -> subprocess.CompletedProcess[str]:
         """A client program to its end; its output as text. Whether it succeeded is the caller's question."""
         needs(str(command[0]))
-        feed: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-        done: subprocess.CompletedProcess[bytes] = subprocess.run(
+        process = subprocess.Popen(
             command,
             env=self.environment | dict(more or {}),
             cwd=self.folder,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-            **feed,  # type: ignore[call-overload]
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
-        texts = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
-        return subprocess.CompletedProcess(done.args, done.returncode, *texts)
+        try:
+            said = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # what it has started too: a display, a shell's child
+            process.communicate()
+            raise
+        texts = (stream.decode(errors="replace") for stream in said)
+        return subprocess.CompletedProcess(command, process.returncode, *texts)
 
     def start_client(self, *command: str | Path) -> subprocess.Popen[str]:
         """A client program that goes on beside the test; it ends with the test run at the latest."""

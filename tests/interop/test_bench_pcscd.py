@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.interop import bench_pcscd
-from tests.interop.bench_pcscd import WITNESSES, Pcscd, free_ports, needs, vpcd_conf
+from tests.interop.bench_pcscd import WITNESSES, Pcscd, free_ports, needs, vpcd_conf, wait_for
 
 pytestmark = pytest.mark.interop
 VPCD = bench_pcscd.DRIVERS / "libifdvpcd.so"
@@ -55,3 +56,13 @@ def test_a_wrong_configuration_is_shown(tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception, match="libnothing"):
         pcscd.start()
     assert WITNESSES == []
+
+
+def test_a_client_without_end_is_ended_with_its_children(tmp_path: Path) -> None:
+    """A program that takes too long is killed, and so is what it has started; a quick one is left alone."""
+    with named(tmp_path, "Slow") as pcscd:
+        assert pcscd.run("sh", "-c", "echo done").stdout == "done\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            pcscd.run("sh", "-c", f"sleep 600 & echo $! > {tmp_path}/child; wait", timeout=1)
+        child = Path("/proc") / (tmp_path / "child").read_text().strip()
+        wait_for(lambda: not child.exists(), lambda: "the child of a killed client goes on")
