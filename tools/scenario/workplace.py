@@ -1,0 +1,171 @@
+"""One professional at work: a reader with two slots, a gateway with its own store, and a cash book.
+
+The straight line is the gateway's own: `bill`, `make_lots`, `send_due`, `collect`; nothing of it is done
+here again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from gateway.billing.tables import Tables
+from gateway.care import CareAct
+from gateway.delivery import Opened, Sender, collect, send_due
+from gateway.desk import Desk
+from gateway.errors import GatewayError
+from gateway.exchange.calendar import legal_day
+from gateway.exchange.mailbox import Maildir
+from gateway.pipeline import Billed, bill, make_lots
+from gateway.pki import OppositionList, Trust
+from gateway.returns import opener
+from gateway.store.rows import FseRow, Payment
+from gateway.store.states import FseState, LotState
+from gateway.store.store import Store
+from reader.emulated import EmulatedReader
+from tools.bench import TEST_PIN, Bench
+from tools.scenario.cards import CardBox
+from tools.scenario.care import GP, NURSE, PHARMACY, Visit
+from tools.scenario.people import Patient
+
+CPS = {GP: "cps-gp-sector1", NURSE: "cps-nurse", PHARMACY: "cps-pharmacist"}
+NAMES = {GP: "general practitioner", NURSE: "nurse", PHARMACY: "pharmacy"}
+_PAGE = 1_000
+_OPEN = (LotState.SEALED, LotState.SENDING, LotState.SENT, LotState.OVERDUE, LotState.PARKED)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One visit that is in the chain, as the receipt says it; amounts in cents.
+
+    `amc_cents`: asked of the insurer; `amo_back_cents`, `amc_back_cents`: what the patient advanced for them.
+    """
+
+    where: str
+    number: int
+    day: date
+    patient: int
+    charged_cents: int
+    desk_cents: int
+    amc_cents: int
+    amo_back_cents: int
+    amc_back_cents: int
+    third_party: str
+
+
+class Workplace:
+    """One of the three. `billing`: the nine digits under which it is paid."""
+
+    def __init__(self, bench: Bench, where: str, box: CardBox) -> None:
+        self.where, self._bench, self._box = where, bench, box
+        folder = bench.directory(where)
+        folder.mkdir(mode=0o700)
+        store = Store(f"sqlite:///{folder / 'gateway.db'}", bench.clock)
+        self.mailbox = folder / "mailbox"
+        self.practice = bench.practice(store, practice=where)
+        self._reader = EmulatedReader()
+        self._desk = Desk(self._reader)
+        self._reader.insert("CPS", box.cps(CPS[where]))
+        self.billing = self._desk.unlock(TEST_PIN).situations[0].identifier
+
+    def close(self) -> None:
+        """Lock the CPS and close the store."""
+        self._desk.lock()
+        self._reader.close()
+        self.practice.store.close()
+
+    def refresh(self, trust: Trust, opposition: OppositionList) -> None:
+        """What a gateway fetches each day: revocation lists and the opposition list."""
+        self.practice = replace(self.practice, trust=trust, opposition=opposition)
+
+    def bill_by(self, tables: Tables) -> None:
+        """From now on price by these tables."""
+        self.practice = replace(self.practice, tables=tables)
+
+    def see(self, visit: Visit, patient: Patient) -> Seen:
+        """The visit through the whole line up to the kept sheet; GatewayError says what the cards refuse."""
+        slot = self._reader.insert("Vitale", self._box.vitale(patient))
+        try:
+            with self._desk.vitale() as vitale:
+                billed = bill(self.practice, self._desk.cps, vitale, self._act(visit))
+        finally:
+            slot.remove()
+        return self._seen(visit, billed)
+
+    def _act(self, visit: Visit) -> CareAct:
+        return CareAct(
+            date=legal_day(self.practice.clock.now()),
+            acts=visit.acts,
+            number=visit.person,
+            ald=visit.ald,
+            pregnancy_month=visit.pregnancy_month,
+            pathway=visit.pathway,
+            third_party=visit.third_party,
+        )
+
+    def _seen(self, visit: Visit, billed: Billed) -> Seen:
+        price, full = billed.price, billed.price.third_party == "full"
+        return Seen(
+            where=self.where,
+            number=billed.number,
+            day=legal_day(self.practice.clock.now()),
+            patient=visit.patient,
+            charged_cents=price.charged_cents,
+            desk_cents=price.patient_cents,
+            amc_cents=price.amc_cents if full else 0,
+            amo_back_cents=price.amo_cents if price.third_party == "none" else 0,
+            amc_back_cents=0 if full else price.amc_cents,
+            third_party=price.third_party,
+        )
+
+    def send(self, sender: Sender) -> int:
+        """Seal today's lots and send what is due; how many lots were made."""
+        made = make_lots(self.practice, self._desk.cps)
+        while send_due(self.practice.store, sender, self.practice.clock, self.practice.rng).sent:
+            pass
+        return len(made)
+
+    def collect(self) -> list[Payment]:
+        """Post what came back; what the payment returns said, as the gateway read it."""
+        said: list[Payment] = []
+        open_return = opener(self.practice)
+
+        def listening(raw: bytes) -> Opened:
+            opened = open_return(raw)
+            said.extend(opened.payments)
+            return opened
+
+        box = Maildir(self.mailbox, clock=self.practice.clock)
+        done = collect(self.practice.store, box, listening, self.practice.id)
+        if done.unmatched or done.unreadable:
+            problem = f"{done.unmatched} returns without a match and {done.unreadable} unreadable"
+            raise GatewayError(f"the {NAMES[self.where]} got {problem}: the year cannot go on")
+        return said
+
+    @property
+    def unanswered(self) -> int:
+        """Lots without a receipt, and sheets in no lot."""
+        counts = self.practice.store.counts()
+        return sum(counts.lots.get(state, 0) for state in _OPEN) + counts.fse.get(FseState.SIGNED, 0)
+
+    def sheets(self) -> list[FseRow]:
+        """Every sheet in the gateway's store, oldest last."""
+        store, rows = self.practice.store, list[FseRow]()
+        while page := store.fse_list(self.practice.id, _PAGE, len(rows)):
+            rows += page
+        return rows
+
+
+def directory_file(bench: Bench, places: Sequence[Workplace]) -> Path:
+    """The receiver's directory: to whom it answers, with which certificate, into which mailbox."""
+    target = bench.root / "practices.toml"
+    tables = [
+        f'[[practice]]\nsender = "{place.billing.rjust(14, "0")}"\n'
+        f'certificate = "authority/practices/{place.where}.cert.pem"\n'
+        f'maildir = "{place.where}/mailbox"\n'
+        for place in places
+    ]
+    target.write_text("\n".join(tables), encoding="utf-8")
+    return target
