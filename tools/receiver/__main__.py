@@ -41,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     arl.add_argument("compostage", help="the 19 digits of the mail that brought the lot")
     arl.add_argument("--json", action="store_true", help="one JSON object a line")
     arl.set_defaults(work=_arl)
+    codes = _state_command(commands, "codes", "show the access codes of the web portal")
+    codes.add_argument(
+        "--profile", action="append", default=[], metavar="NAME|FILE", help="as given to serve"
+    )
+    codes.set_defaults(work=_codes)
     advance = _state_command(commands, "advance", "bring the payments still to come nearer")
     advance.add_argument("--days", type=_span, default=5, help="how many days (5)")
     advance.add_argument("--day", type=_span, default=86_400, metavar="SECONDS", help="as given to serve")
@@ -56,6 +61,9 @@ def _serve_options(parser: argparse.ArgumentParser) -> None:
     add("--host", default="127.0.0.1", help="a loopback address (127.0.0.1)")
     add("--port", type=int, default=2525, help="SMTP port, 0 for a free one (2525)")
     add("--api", type=int, metavar="PORT", help="listen for the local API there, 0 for a free port (no API)")
+    add(
+        "--portal", type=int, metavar="PORT", help="listen for the web portal there, 0 for a free port (none)"
+    )
     add("--policy", choices=("modern", "sesam"), default="modern", help="crypto profile (modern)")
     add("--practice", default="practice", help="whose encryption certificate answers are sealed to")
     add("--directory", type=Path, metavar="FILE", help="TOML: several practices, by sender number")
@@ -106,6 +114,7 @@ def _serve(options: argparse.Namespace) -> int:
         host=options.host,
         port=options.port,
         api_port=options.api,
+        portal_port=options.portal,
         policy=options.policy,
         practice=options.practice,
         directory=options.directory,
@@ -125,6 +134,8 @@ def _serve(options: argparse.Namespace) -> int:
             f"receiver: API on http://{options.host}:{running.api_port}, token in {plain(str(token))}",
             flush=True,
         )
+    if running.portal_port is not None:
+        print(f"receiver: portal on http://{options.host}:{running.portal_port}/", flush=True)
     ended.wait()
     running.stop()
     print("receiver: ended, everything received is in the ledger", flush=True)
@@ -170,6 +181,13 @@ def _arl(options: argparse.Namespace) -> int:
     with _ledger(options.state) as ledger:
         for arl in arls(ledger, options.compostage):
             print(json.dumps(arl_json(arl)) if options.json else "\n".join(arl_lines(arl)))
+    return 0
+
+
+def _codes(options: argparse.Namespace) -> int:
+    from tools.portal.register import code_lines  # noqa: PLC0415
+
+    print(*code_lines(options.state, options.profile), sep="\n")
     return 0
 
 

@@ -9,6 +9,7 @@ insurer's business (shares.py); the caisse pays it itself only for the solidarit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
@@ -65,6 +66,12 @@ class Adjudicator:
     ) -> None:
         self._insured, self._practitioners, self._tables = insured, practitioners, tables
         self._insurers = insurers or InsurerBase()
+
+    def with_tables(self, tables: Tables) -> Adjudicator:
+        """The same caisse under other dated tables."""
+        other = copy(self)
+        other._tables = tables
+        return other
 
     def decide(self, view: FseView) -> Decision:
         """One decision. Whether the number was paid before is the ledger's question, not this one's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gateway.billing.tables import Tables
 from gateway.lots.fse import FseView
 from gateway.lots.modes import DRE
 from gateway.lots.organism import Complementary
@@ -50,6 +51,11 @@ class Clerk:
     def __init__(self, adjudicator: Adjudicator, judge: ShareJudge, vault: Vault, payday: Payday) -> None:
         self._adjudicator, self._judge, self._vault = adjudicator, judge, vault
         self.payday = payday
+
+    def use(self, tables: Tables) -> None:
+        """Decide by other dated tables from now on: a row was added while the receiver runs."""
+        self._adjudicator = self._adjudicator.with_tables(tables)
+        self._judge = self._judge.with_tables(tables)
 
     def claims(self, verified: VerifiedLot, views: Sequence[FseView], received: float) -> Claims:
         """The claims of a lot of FSE or of DRE."""

@@ -41,7 +41,7 @@ class ReceiverConfig:
     control file; `maildir`: the practice's mailbox, used for every sender the `directory` file does not
     name. `port` 0 takes a free one. `day_seconds`: how long one day lasts for the payment calendar: a caisse
     pays after `payment_days`, an insurer `insurer_days` later. `api_port`: where the API listens (api.py),
-    None for no API.
+    None for no API; `portal_port`: the same for the web portal (tools/portal).
     `profiles`: card profiles (name or file) that the caisse knows beside the shipped ones.
     """
 
@@ -56,6 +56,7 @@ class ReceiverConfig:
     payment_days: int = 5
     insurer_days: int = 2
     api_port: int | None = None
+    portal_port: int | None = None
     faults: Sequence[str] = ()
     profiles: Sequence[str] = ()
     overrides: Path | None = None

@@ -82,7 +82,7 @@ class Receiver:
         faults: Faults | None = None,
     ) -> None:
         self.ledger, self.faults = ledger, faults or Faults()
-        self._gate, self._opposition, self._clerk = gate, opposition, clerk
+        self._gate, self.opposition, self._clerk = gate, opposition, clerk
         self._secretary, self._clock = secretary, clock
         self._shown = self.faults.clock(clock)
 
@@ -116,7 +116,7 @@ class Receiver:
         views = [fse.view() for fse in verified.fses]
         triples = zip(verified.fses, views, verified.lot.first_records, strict=True)
         asked = () if opening.refusal is None else (opening.refusal,)
-        found = (*asked, *refusals([Subject(*three) for three in triples], self._opposition))
+        found = (*asked, *refusals([Subject(*three) for three in triples], self.opposition))
         if found:
             opening = replace(opening, reason=str(found[0]))
         arl = acknowledge(named, when, found)

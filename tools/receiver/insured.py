@@ -74,6 +74,10 @@ class InsuredBase:
                 return person
         return None
 
+    def of_family(self, nir: str) -> tuple[Insured, ...]:
+        """Everybody insured under this NIR (13 characters)."""
+        return tuple(self._people.get(nir, ()))
+
     def __len__(self) -> int:
         return sum(map(len, self._people.values()))
 

@@ -79,11 +79,21 @@ class InsurerBase:
         """The member's contract with this insurer (ten digits), or None."""
         return self._contracts.get((insurer, nir, birth_date))
 
+    def of_family(self, nir: str) -> tuple[Contract, ...]:
+        """Every contract of the people insured under this NIR (13 characters)."""
+        return tuple(one for one in self if one.nir == nir)
+
+    def link(self, nir: str, insurer: str, *, linked: bool) -> None:
+        """From now on the caisse hands this family's shares on to this insurer, or no longer does."""
+        for one in self.of_family(nir):
+            if one.insurer == insurer:
+                self._contracts[one.insurer, one.nir, one.birth_date] = replace(one, linked=linked)
+
     def __len__(self) -> int:
         return len(self._contracts)
 
     def __iter__(self) -> Iterator[Contract]:
-        return iter(self._contracts.values())
+        return iter(tuple(self._contracts.values()))
 
     def overridden(self, path: Path) -> InsurerBase:
         """This base with the changes of an overrides file; InputError names the entry and key at fault."""

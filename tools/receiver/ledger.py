@@ -112,6 +112,10 @@ class Ledger:
         with self._lock:
             return self._db.execute(query, values).fetchall()
 
+    def write(self, query: str, *values: Any) -> None:
+        """One statement of a party that keeps tables of its own here; call inside `transaction()`."""
+        self._db.execute(query, values)
+
     # Lots
 
     def find_lot(self, key: LotKey) -> KnownLot | None:

@@ -8,19 +8,19 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from gateway.billing.request import Practitioner
 from gateway.billing.tables import Tables
 from gateway.cms.policy import policy_named
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError, InputError, StoreError
 from gateway.lots.organism import destination_of
 from gateway.pki import OppositionList
 from gateway.records.noemie_file import NoemieReturn
 from tools.pki import Authority
 from tools.receiver.adjudication import Adjudicator
 from tools.receiver.answers import Answer
-from tools.receiver.api import Api, Controls
+from tools.receiver.api import Actions, Api, Controls
 from tools.receiver.claims import Clerk, Payday
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.core import Receiver
@@ -39,6 +39,9 @@ from tools.receiver.shares import ShareJudge
 from tools.receiver.vault import Vault
 from tools.receiver.writer import Intake
 
+if TYPE_CHECKING:
+    from tools.portal.server import Portal
+
 _PULSE_SECONDS = 0.2
 
 
@@ -51,6 +54,13 @@ class Parts:
     postman: Postman
     ledger: Ledger
     faults: Faults
+    clerk: Clerk
+    insured: InsuredBase
+    insurers: InsurerBase
+    practitioners: Mapping[str, Sequence[Practitioner]]
+    tables: Tables
+    vault: Vault = field(repr=False)
+    authority: Authority = field(repr=False)
 
 
 def assemble(
@@ -111,7 +121,10 @@ def assemble(
         limits=config.limits,
         faults=faults,
     )
-    return Parts(receiver, paymaster, Postman(ledger, directory, config.clock), ledger, faults)
+    return Parts(
+        receiver, paymaster, Postman(ledger, directory, config.clock), ledger, faults, clerk, insured,
+        insurers, practitioners, tables, vault, authority,
+    )  # fmt: skip
 
 
 class Pulse:
@@ -156,12 +169,18 @@ class RunningReceiver:
     _pulses: tuple[Pulse, ...] = field(repr=False)
     _lock: IO[bytes] = field(repr=False)
     _api: Api | None = field(default=None, repr=False)
+    _portal: Portal | None = field(default=None, repr=False)
     _stopped: bool = False
 
     @property
     def api_port(self) -> int | None:
         """Where the API listens, None without one."""
         return None if self._api is None else self._api.port
+
+    @property
+    def portal_port(self) -> int | None:
+        """Where the web portal listens, None without one."""
+        return None if self._portal is None else self._portal.port
 
     def advance(self, days: float, day_seconds: float) -> int:
         """Bring payments still to come `days` nearer and pay what is due; returns how many moved."""
@@ -181,6 +200,8 @@ class RunningReceiver:
         self._stopped = True
         if self._api is not None:
             self._api.close()
+        if self._portal is not None:
+            self._portal.close()
         self._house.close()
         self._intake.close()
         for pulse in self._pulses:
@@ -215,6 +236,8 @@ def start_receiver(config: ReceiverConfig) -> RunningReceiver:
         running.port = house.open(config.host, config.port)
         if config.api_port is not None:
             running._api = _open_api(config, running)
+        if config.portal_port is not None:
+            running._portal = _open_portal(config, parts, running)
     except BaseException:
         running.stop()
         raise
@@ -222,15 +245,28 @@ def start_receiver(config: ReceiverConfig) -> RunningReceiver:
 
 
 def _open_api(config: ReceiverConfig, running: RunningReceiver) -> Api:
-    controls = Controls(
+    assert config.api_port is not None
+    return Api(_controls(config, running), config.state, config.rng, config.host, config.api_port)
+
+
+def _open_portal(config: ReceiverConfig, parts: Parts, running: RunningReceiver) -> Portal:
+    try:
+        from tools.portal.server import Portal, portal_app  # noqa: PLC0415 - its framework is an extra
+    except ModuleNotFoundError as missing:
+        raise InputError(f"the portal needs {missing.name}: pip install -e '.[api,bench]'") from None
+    assert config.portal_port is not None
+    app = portal_app(config, parts, Actions(_controls(config, running)))
+    return Portal(app, config.host, config.portal_port)
+
+
+def _controls(config: ReceiverConfig, running: RunningReceiver) -> Controls:
+    return Controls(
         ledger=running.ledger,
         faults=running.faults,
         advance=lambda days: running.advance(days, config.day_seconds),
         now=lambda: config.clock.now().timestamp(),
         wake=running.wake,
     )
-    assert config.api_port is not None
-    return Api(controls, config.state, config.rng, config.host, config.api_port)
 
 
 class Speaker:

@@ -7,6 +7,7 @@ has none, or another amount than the contract gives is a reject, and the share s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 
 from gateway.billing.engine import price
 from gateway.billing.request import Practitioner
@@ -26,6 +27,12 @@ class ShareJudge:
         self, insurers: InsurerBase, practitioners: Mapping[str, Sequence[Practitioner]], tables: Tables
     ) -> None:
         self._insurers, self._practitioners, self._tables = insurers, practitioners, tables
+
+    def with_tables(self, tables: Tables) -> ShareJudge:
+        """The same insurers under other dated tables."""
+        other = copy(self)
+        other._tables = tables
+        return other
 
     def contract(self, view: FseView) -> Contract | None:
         """The contract that an invoice names, as its insurer knows it."""

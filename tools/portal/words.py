@@ -1,0 +1,70 @@
+"""French words and forms of the pages: money, dates, months, states."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from itertools import pairwise
+
+from gateway.errors import InputError
+
+_MONTHS = (
+    "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre",
+    "novembre", "décembre",
+)  # fmt: skip
+STATES = {"P": "payé au professionnel", "N": "remboursé", "R": "refusé"}
+KINDS = {
+    "visit": "participation forfaitaire (consultation, examen)",
+    "box": "franchise médicale (médicament)",
+    "care": "franchise médicale (soin d'auxiliaire)",
+    "transport": "franchise médicale (transport)",
+}
+ACCOUNTS = {"participation": "Participation forfaitaire", "franchise": "Franchises médicales"}
+REASONS = {"P": "perdue", "V": "volée", "R": "remplacée"}
+EXEMPTIONS = {
+    "ald": "affection de longue durée (100 %)",
+    "maternity": "maternité (100 %)",
+    "css": "complémentaire santé solidaire",
+    "ame": "aide médicale de l'État",
+    "aspa": "allocation de solidarité aux personnes âgées",
+}
+
+
+def euros(cents: int) -> str:
+    """1234 → 12,34 €; thousands are set apart."""
+    whole, rest = divmod(abs(cents), 100)
+    return f"{'-' if cents < 0 else ''}{whole:,}".replace(",", " ") + f",{rest:02d} €"
+
+
+def french_day(on: date) -> str:
+    """21/11/2026."""
+    return f"{on:%d/%m/%Y}"
+
+
+def month_name(on: date) -> str:
+    """novembre 2026."""
+    return f"{_MONTHS[on.month - 1]} {on.year}"
+
+
+def read_month(text: str) -> date:
+    """2026-11 → its first day; InputError for anything else."""
+    match = re.fullmatch(r"(20[0-9]{2})-(0[1-9]|1[0-2])", text)
+    if match is None:
+        raise InputError("Donnez un mois sous la forme 2026-11.")
+    return date(int(match[1]), int(match[2]), 1)
+
+
+def read_day(text: str) -> date:
+    """2026-11-21 → the day; InputError for anything else."""
+    try:
+        if not re.fullmatch(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", text):
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError("Donnez une date sous la forme 2026-11-21.") from None
+
+
+def spaced(nir: str) -> str:
+    """A NIR as people write it: 2 85 19 99 349 101 61."""
+    cuts = (0, 1, 3, 5, 7, 10, 13, 15)
+    return " ".join(nir[a:b] for a, b in pairwise(cuts) if nir[a:b])
