@@ -56,6 +56,13 @@ def parse_act(raw: bytes, name: str) -> Mapping[str, Any]:
     return data
 
 
+def cards_of(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which cards a care act asks for, from its mode alone; the rest of it is not looked at."""
+    mode = data.get("mode") or ("without-vitale" if data.get("attestation") else "secured")
+    needed = {"degraded": (), "without-vitale": ("cps",)}
+    return needed.get(mode, ("cps", "vitale")) if isinstance(mode, str) else ("cps", "vitale")
+
+
 @dataclass(frozen=True, slots=True)
 class CareAct:
     """What was done, for whom: `number` is the beneficiary's place on the card, counted from 1.

@@ -1,4 +1,4 @@
-"""vitale-gateway: init, price, bill, serve, token, status, release. One sentence says what is wrong."""
+"""vitale-gateway: bill care acts, run the gateway, look at it. One sentence says what is wrong."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.desk import Desk
     from gateway.practice import Practice
     from gateway.secret import Secret
+    from gateway.store.store import Store
 
 SETTINGS = "vitale-gateway.toml"
 MAX_PIN_LINE = 256
@@ -59,10 +60,26 @@ def _parser() -> argparse.ArgumentParser:
         "release", help="put a parked lot back into the queue: the same bytes again"
     )
     release.add_argument("lot", metavar="LOT", help="its id, as status shows it")
-    for command, work in ((bill, _bill), (serve, _serve), (status, _status), (release, _release)):
+    sign = commands.add_parser("sign", help="the CPS signs every FSE that waits for it (desynchronised)")
+    rectify = commands.add_parser("rectify", help="make a refused FSE anew, under a new number")
+    cancel = commands.add_parser("cancel", help="withdraw an FSE that is in no lot yet")
+    paper = commands.add_parser("paper", help="print the paper twin of an FSE made without a Vitale")
+    for command, what in ((rectify, "refused"), (cancel, "kept"), (paper, "kept")):
+        command.add_argument("number", type=int, metavar="NUMBER", help=f"the number of the {what} FSE")
+    rectify.add_argument("act", type=Path, nargs="?", metavar="ACT.json", help="the corrected care act")
+    for command, work in (
+        (bill, _bill),
+        (serve, _serve),
+        (status, _status),
+        (release, _release),
+        (sign, _sign),
+        (rectify, _rectify),
+        (cancel, _cancel),
+        (paper, _paper),
+    ):
         command.add_argument("--config", type=Path, default=Path(SETTINGS), metavar="FILE", help="settings")
         command.set_defaults(work=work)
-    for command in (bill, serve):
+    for command in (bill, serve, sign, rectify):
         ways = command.add_mutually_exclusive_group()
         ways.add_argument(
             "--pin-stdin",
@@ -131,15 +148,81 @@ def _bill(options: argparse.Namespace) -> int:
     from gateway.office import accepted, bill_act  # noqa: PLC0415
 
     data = _read_act(options.act)
-    CareAct.from_json(data)  # what is wrong with it is said before a PIN is asked
-    with _at_work(options) as (_, practice, desk):
-        _unlock(desk, options)
+    act = CareAct.from_json(data)  # what is wrong with it is said before a PIN is asked
+    with _at_work(options) as (config, practice, desk):
+        if act.mode != "degraded" or not act.place:
+            _unlock(desk, options)
         try:
             billed = bill_act(practice, desk, data)
         finally:
             desk.lock()
+        _write_twins(config, practice)
     print(json.dumps(accepted(billed), ensure_ascii=False, indent=1))
     return 0
+
+
+def _write_twins(config: Config, practice: Practice) -> None:
+    from gateway.paper import write_twins  # noqa: PLC0415
+
+    for path in write_twins(practice.store, practice.id, config.paper):
+        print(f"vitale-gateway: the paper twin is in {path}", file=sys.stderr)
+
+
+def _sign(options: argparse.Namespace) -> int:
+    from gateway.later import sign_waiting  # noqa: PLC0415
+
+    with _at_work(options) as (_, practice, desk):
+        cps = _unlock(desk, options)
+        try:
+            count = sign_waiting(practice, cps, lambda number: _say(f"FSE {number} signed"))
+        finally:
+            desk.lock()
+    print(f"{count} FSE signed; they leave when vitale-gateway serve runs")
+    return 0
+
+
+def _rectify(options: argparse.Namespace) -> int:
+    from gateway.later import rectify  # noqa: PLC0415
+    from gateway.office import accepted  # noqa: PLC0415
+
+    data = None if options.act is None else _read_act(options.act)
+    with _at_work(options) as (config, practice, desk):
+        practice.store.check_rectifiable(practice.id, options.number)
+        _unlock(desk, options)
+        try:
+            billed = rectify(practice, desk, options.number, data)
+        finally:
+            desk.lock()
+        _write_twins(config, practice)
+    print(json.dumps({**accepted(billed), "rectifies": options.number}, ensure_ascii=False, indent=1))
+    return 0
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    config, store = _store_of(options, read_only=False)
+    with closing(store):
+        store.cancel(config.practice.id, options.number, "cancelled by hand")
+    print(f"FSE {options.number} is cancelled; its number is not used again")
+    return 0
+
+
+def _paper(options: argparse.Namespace) -> int:
+    config, store = _store_of(options, read_only=True)
+    with closing(store):
+        print(store.twin_of(config.practice.id, options.number), end="")
+    return 0
+
+
+def _store_of(options: argparse.Namespace, *, read_only: bool) -> tuple[Config, Store]:
+    """The settings and the store that is there; one that is not there is not made."""
+    from gateway.clock import SystemClock  # noqa: PLC0415
+    from gateway.config import load_config  # noqa: PLC0415
+    from gateway.store.store import Store  # noqa: PLC0415
+
+    config, clock = load_config(options.config), SystemClock()
+    if not read_only:
+        Store(config.store_url, clock, read_only=True).close()
+    return config, Store(config.store_url, clock, read_only=read_only)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -242,13 +325,8 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _release(options: argparse.Namespace) -> int:
-    from gateway.clock import SystemClock  # noqa: PLC0415
-    from gateway.config import load_config  # noqa: PLC0415
-    from gateway.store.store import Store  # noqa: PLC0415
-
-    url, clock = load_config(options.config).store_url, SystemClock()
-    Store(url, clock, read_only=True).close()  # a store that is not there is not made for this
-    with closing(Store(url, clock)) as store:
+    _, store = _store_of(options, read_only=False)
+    with closing(store):
         store.release(options.lot, "released by hand")
     print(f"lot {options.lot} leaves again when vitale-gateway serve runs")
     return 0

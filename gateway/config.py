@@ -94,6 +94,7 @@ class Config:
     opposition: Path
     mailbox: Path
     inbox: Path
+    paper: Path
     lot_after_minutes: int
     api: ApiConfig | None = None
 
@@ -126,13 +127,16 @@ def parse_config(text: str, folder: Path, name: str = "settings") -> Config:
     return _config(lambda section: _Section(name, text, folder, section, tables.get(section, {})), tables)
 
 
-_SECTIONS = frozenset({"practice", "reader", "receiver", "store", "trust", "mailbox", "inbox", "lots", "api"})
+_SECTIONS = frozenset(
+    {"practice", "reader", "receiver", "store", "trust", "mailbox", "inbox", "paper", "lots", "api"}
+)
 
 
 def _config(section: Callable[[str], _Section], present: Collection[str]) -> Config:
     with ExitStack() as stack:
-        store, trust, mailbox, inbox, lots = (
-            stack.enter_context(section(name)) for name in ("store", "trust", "mailbox", "inbox", "lots")
+        store, trust, mailbox, inbox, paper, lots = (
+            stack.enter_context(section(name))
+            for name in ("store", "trust", "mailbox", "inbox", "paper", "lots")
         )
         least = LEGAL_RETENTION_DAYS
         return Config(
@@ -145,6 +149,7 @@ def _config(section: Callable[[str], _Section], present: Collection[str]) -> Con
             opposition=trust.path("opposition"),
             mailbox=mailbox.path("directory"),
             inbox=inbox.path("directory"),
+            paper=paper.path("directory", "var/paper"),
             lot_after_minutes=lots.number("after_minutes", 0, 24 * 60, 30),
             api=_api(section("api")) if "api" in present else None,
         )
@@ -242,9 +247,9 @@ class _Section:
         where = f"line {line}, " if line else ""
         return InputError(f"{self._name}: {where}{key} of [{self._section}] {what}")
 
-    def text(self, key: str) -> str:
+    def text(self, key: str, default: str | None = None) -> str:
         """A text that is not empty."""
-        value = self._take(key, str, "must be a text in quotes")
+        value = self._take(key, str, "must be a text in quotes", default)
         if not value.strip():
             raise self.wrong(key, "is empty")
         if not value.isprintable():
@@ -265,10 +270,10 @@ class _Section:
             raise self.wrong(key, "must be a list of national ids: 8 and the 11 digits of the RPPS number")
         return values
 
-    def path(self, key: str) -> Path:
+    def path(self, key: str, default: str | None = None) -> Path:
         """A path, relative to the folder of the file."""
         try:
-            return self.folder / Path(self.text(key)).expanduser()
+            return self.folder / Path(self.text(key, default)).expanduser()
         except RuntimeError:
             raise self.wrong(key, "begins with ~ and the name of nobody here: write the whole path") from None
 
@@ -368,6 +373,9 @@ directory = "var/mailbox"             # a maildir: receipts and payment returns 
 
 [inbox]
 directory = "var/inbox"               # practice software drops care acts here
+
+[paper]
+directory = "var/paper"               # paper twins of sheets made without a Vitale, for the insured person
 
 [lots]
 after_minutes = 30                    # how long a sheet waits for company in its lot

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.delivery import Mailbox, Sender, Sent, collect, send_due
@@ -20,6 +21,7 @@ from gateway.errors import GatewayError
 from gateway.inbox import Inbox
 from gateway.lots.sealing import SealedLot
 from gateway.office import accepted, bill_act, unlock
+from gateway.paper import write_twins
 from gateway.pipeline import make_lots
 from gateway.practice import Practice
 from gateway.returns import opener
@@ -47,7 +49,8 @@ class Daemon:
     """One practice, one desk. `run(stop)` works until told to stop; `turn()` does once all that is due.
 
     `refresh` reads lists again that have changed; `lot_after`:
-    how long the oldest kept FSE waits for company before its lot is closed. `pin_pad`: a CPS that was put
+    how long the oldest kept FSE waits for company before its lot is closed; `paper`: the folder of the paper
+    twins. `pin_pad`: a CPS that was put
     back is asked for its PIN on the reader's own pad, once each time it is put in.
     `has_api`: software may give the PIN, close lots and send them meanwhile.
     """
@@ -61,6 +64,7 @@ class Daemon:
     refresh: Callable[[Practice], Practice] = lambda practice: practice
     lot_after: timedelta = timedelta(minutes=30)
     retention_days: int = 90
+    paper: Path | None = None
     pause: float = 0.5
     pin_pad: bool = False
     has_api: bool = False
@@ -118,8 +122,15 @@ class Daemon:
             if self._stop.is_set():
                 return
             self._guarded(partial(self._answer, name))
+        self._guarded(self._write_twins)
         self._guarded(self._close_lots)
         self._forget()
+
+    def _write_twins(self) -> None:
+        """Paper twins that are not in their folder yet; those of an interrupted run too."""
+        if self.paper is not None:
+            for path in write_twins(self.practice.store, self.practice.id, self.paper):
+                self.say(f"paper twin {path.name} written: print it for the insured person")
 
     def _forget(self) -> None:
         """Once a day: bodies whose legal time is over."""
@@ -148,10 +159,11 @@ class Daemon:
         if (trouble := self.desk.trouble) is not None:
             self._complain(f"care acts wait: {trouble}")
             return
-        if not self.desk.is_unlocked:
+        needed = self.inbox.cards_needed(name)
+        if "cps" in needed and not self.desk.is_unlocked:
             self._complain(f"care acts wait: {self._locked()}")
             return
-        if not self.desk.has_vitale:
+        if "vitale" in needed and not self.desk.has_vitale:
             self._complain("care acts wait: the Vitale slot is empty, insert the patient's card")
             return
         self._complaints.clear()

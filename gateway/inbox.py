@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.care import MAX_ACT, parse_act
+from gateway.care import MAX_ACT, cards_of, parse_act
 from gateway.errors import InputError, StoreError
 
 ANSWER = ".answer.json"
@@ -42,6 +42,15 @@ class Inbox:
             files = [path for path in self._path.glob("*.json") if path.is_file()]
             acts = [path for path in files if not path.name.endswith(ANSWER)]
             return [path.name for path in sorted(acts, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+
+    def cards_needed(self, name: str) -> tuple[str, ...]:
+        """Which cards a waiting act asks for (cps, vitale); one that cannot be read waits for both."""
+        try:
+            with (self._path / name).open("rb") as file:
+                data = parse_act(file.read(MAX_ACT + 1), "the file")
+        except (OSError, InputError):
+            return ("cps", "vitale")
+        return cards_of(data)
 
     def interrupted(self) -> list[str]:
         """Names of the acts that were taken and never answered."""

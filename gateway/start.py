@@ -92,6 +92,7 @@ def open_daemon(config: Config, practice: Practice, desk: Desk, say: Callable[[s
         practice=practice,
         desk=desk,
         inbox=Inbox(config.inbox),
+        paper=config.paper,
         sender=SmtpSender(receiver.host, receiver.port, allow_remote=receiver.allow_remote),
         mailbox=Maildir(config.mailbox),
         say=say,
