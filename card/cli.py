@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from card.issuer import TestIssuer
     from card.kernel.storage import FileStorage
@@ -129,17 +129,17 @@ def _new(options: argparse.Namespace) -> None:
         raise RefusedError(f"the directory {output.parent} does not exist; make it first")
     if options.compatible and options.kind != "cps":
         raise RefusedError("--compatible concerns the keys of a CPS; leave it out for a Vitale")
-    profile = _profile(options.kind, options.profile)
     now = datetime.now(UTC)
+    profile = _profile(options.kind, options.profile, now.date())
     issuer = _issuer(options.authority or default_authority(), now)
     personalise(profile, FileStorage(output), issuer, now, compatible=options.compatible)
     print(f"{output}: {options.kind} card for profile {profile.name} ({profile.label})")
 
 
-def _profile(kind: str, wanted: str | None) -> Profile:
+def _profile(kind: str, wanted: str | None, made: date) -> Profile:
     from card.profile_toml import load_profile  # noqa: PLC0415 - start-up time
 
-    profile = load_profile(wanted or DEFAULT_PROFILES[kind])
+    profile = load_profile(wanted or DEFAULT_PROFILES[kind], made)
     if profile.kind not in (kind, "attestation"):
         raise RefusedError(f"profile {profile.name} is for a {profile.kind} card, not for a {kind} card")
     return profile
@@ -221,11 +221,15 @@ def _storage(image: Path) -> FileStorage:
 
 
 def _profiles(_options: argparse.Namespace) -> None:
-    from card.profile_toml import list_profiles, load_profile  # noqa: PLC0415 - start-up time
+    from card.profile_toml import list_outcomes, list_profiles, load_profile  # noqa: PLC0415 - start-up time
 
     for name in list_profiles():
         profile = load_profile(name)
         print(f"{name:<26} {profile.kind:<12} {profile.label}")
+    print("\nCards that decide the outcome, where, and the code:")
+    for name in list_outcomes():
+        if (outcome := load_profile(name).outcome) is not None:
+            print(f"{name:<32} {outcome.stage:<9} {outcome.code:<20} {outcome.says}")
 
 
 if __name__ == "__main__":

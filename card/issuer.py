@@ -291,9 +291,16 @@ class TestIssuer:
         authentication_key: rsa.RSAPublicKey,
         not_before: datetime,
         not_after: datetime,
+        number: int | None = None,
     ) -> tuple[bytes, bytes]:
-        """The signature and the authentication certificate of one CPS (DER), with their distinct usages."""
-        pairs = ((signature_key, SIGNATURE_USAGE), (authentication_key, AUTHENTICATION_USAGE))
+        """The signature and the authentication certificate of one CPS (DER), with their distinct usages.
+
+        `number`: the serial number of the signature certificate, random when None.
+        """
+        pairs = (
+            (signature_key, SIGNATURE_USAGE, number or serial_number(self.rng)),
+            (authentication_key, AUTHENTICATION_USAGE, serial_number(self.rng)),
+        )
         signature, authentication = (
             self.cps.issue(
                 holder.subject(),
@@ -301,9 +308,9 @@ class TestIssuer:
                 key_usage=usage,
                 not_before=not_before,
                 not_after=not_after,
-                serial=serial_number(self.rng),
+                serial=serial,
             ).public_bytes(serialization.Encoding.DER)
-            for key, usage in pairs
+            for key, usage, serial in pairs
         )
         return signature, authentication
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
 from card.applets.assembly import assemble
@@ -24,7 +24,7 @@ from card.kernel.storage import FileStorage
 from card.layout import cps, vitale
 from card.layout.tree import Df, Ef
 from card.profile import CpsProfile, InsuredProfile, Profile
-from card.profile_toml import ProfileError, list_profiles, load_profile
+from card.profile_toml import ProfileError, list_outcomes, list_profiles, load_profile
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -37,6 +37,7 @@ __all__ = [  # all that a bench needs to make a card and open it
     "FileStorage",
     "ImageError",
     "ProfileError",
+    "list_outcomes",
     "list_profiles",
     "load_profile",
     "open_card",
@@ -61,14 +62,17 @@ def personalise(
 
     `now` (with a timezone) is the moment of issue; `key_source` gives RSA-2048 keys (generated when None);
     `compatible` lets OpenSC use the signature key and the PUK of a CPS. Raises ProfileError when the
-    profile is a paper attestation or is no longer valid.
+    profile is a paper attestation or is no longer valid (a profile with an outcome may be meant to be).
     """
-    if isinstance(profile, CpsProfile | InsuredProfile) and now.date() > profile.valid_to:
+    ends = profile.valid_to if isinstance(profile, CpsProfile | InsuredProfile) else date.max
+    if now.date() > ends and profile.outcome is None:
         raise ProfileError(f"profile {profile.name}, field card.end: the card would have expired already")
     if key_source is None:
         from card.issuer import generate_key  # noqa: PLC0415 - start-up time of the command line
 
         key_source = generate_key
+    if profile.foreign:
+        issuer = type(issuer).make(now=now, rng=issuer.rng, key_source=key_source)
     if isinstance(profile, CpsProfile):
         spec = _cps(profile, issuer, now, key_source, compatible=compatible)
     elif isinstance(profile, InsuredProfile) and profile.kind == "vitale":
@@ -169,8 +173,9 @@ def _cps(
         holder,
         signature.public_key(),
         authentication.public_key(),
-        datetime.combine(now.astimezone(UTC), time.min, UTC),
+        datetime.combine(min(now.astimezone(UTC).date(), profile.valid_to), time.min, UTC),
         datetime.combine(profile.valid_to, time(23, 59, 59), UTC),
+        profile.certificate_serial,
     )
     content = cps_content(profile, *certificates)
     return cps_card(
@@ -180,6 +185,7 @@ def _cps(
         authentication_key=_pkcs8(authentication),
         pin=PIN,
         puk=PUK,
+        pin_tries=profile.pin_tries,
         second_face=_df(cps.second_face(content)),
         compatible=compatible,
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
 from card.layout import ssv
 from card.layout.identifiers import national_id
 from card.layout.ssv import Group
+
+REVOKED_SERIES = 1 << 124 | 1 << 64
+"""Certificate numbers of cards that are revoked from the start: no other certificate has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +134,43 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """The one outcome that a card always brings: where (`stage`), its code, one plain sentence.
+
+    `results`: refused, signalled, partial or paid for each kind of third-party payment (none, amo, full).
+    `act`: what the care act must say for it, nothing for any act. `twin`: a plain profile that is paid.
+    """
+
+    stage: str
+    code: str
+    says: str
+    results: Mapping[str, str]
+    act: Mapping[str, object]
+    twin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """What every profile has: its name, its kind (vitale, attestation, cps) and a line for a list."""
+    """What every profile has: its name, its kind (vitale, attestation, cps) and a line for a list.
+
+    `on_file`: what caisse and insurers know differently from the card, as an entry of their overrides.
+    """
 
     name: str
     kind: str
     label: str
+    outcome: Outcome | None = field(default=None, kw_only=True)
+    on_file: Mapping[str, object] = field(default_factory=dict, kw_only=True)
+    foreign: bool = field(default=False, kw_only=True)
+    """Made by another test authority, which nobody here knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class InsuredProfile(Profile):
     """A family: on a Vitale card (kind vitale), or on a paper attestation (kind attestation, no serial).
 
-    `nir` is the insured person's, 15 characters; `ame` is true for people with the AME.
+    `nir` is the insured person's, 15 characters; `ame` is true for people with the AME. `key_on_card`: a
+    wrong key in place of its own; `opposed`: the letter of the reason why it is on the opposition list.
     """
 
     nir: str = field(repr=False)
@@ -155,6 +183,8 @@ class InsuredProfile(Profile):
     valid_from: date
     valid_to: date
     people: tuple[Person, ...]
+    key_on_card: str = ""
+    opposed: str = ""
 
     def groups(self) -> tuple[Group, ...]:
         """The SSV groups the card carries."""
@@ -165,7 +195,7 @@ class InsuredProfile(Profile):
             validity_end=f"{self.valid_to:%Y%m%d}2359",
             holder_id_type="1",
             nir=self.nir[:13],
-            nir_key=self.nir[13:],
+            nir_key=self.key_on_card or self.nir[13:],
             regime=self.regime,
             caisse=self.caisse,
             centre=self.centre,
@@ -189,7 +219,10 @@ class PracticeSituation:
 
 @dataclass(frozen=True, slots=True)
 class CpsProfile(Profile):
-    """A practitioner and the places of practice."""
+    """A practitioner and the places of practice.
+
+    `pin_tries`: how many are left on the new card, None for all; `revoked`: from the first day on.
+    """
 
     serial: str
     number: str
@@ -205,6 +238,13 @@ class CpsProfile(Profile):
     title: str
     specialty: str
     situations: tuple[PracticeSituation, ...]
+    revoked: bool = False
+    pin_tries: int | None = None
+
+    @property
+    def certificate_serial(self) -> int | None:
+        """The number that the signature certificate of a revoked card always has, for the revocation list."""
+        return REVOKED_SERIES | int(self.serial) if self.revoked else None
 
     @property
     def national_id(self) -> str:

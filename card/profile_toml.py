@@ -1,6 +1,7 @@
 """Reading profiles from TOML, field by field.
 
-A bad profile is refused with one sentence that names the field and never shows its content.
+A date may be written as days from the making of the card ("made-1": the day before). A bad profile is refused
+with one sentence that names the field and never shows its content.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from card.profile import (
     CpsProfile,
     InsuredProfile,
     MutuelleEntry,
+    Outcome,
     Period,
     Person,
     PracticeSituation,
@@ -32,6 +34,9 @@ from card.profile import (
 )
 
 PROFILES = Path(__file__).parent / "profiles"
+OUTCOMES = PROFILES / "outcomes"
+LOOKED_AT = date(2026, 1, 1)
+"""The day that a profile which is only looked at counts from."""
 MAX_PROFILE = 256 * 1024
 
 _SITUATION_WORDS = {
@@ -42,6 +47,10 @@ _SITUATION_WORDS = {
 }
 _TEST_CATEGORIES = ("80", "82", "83")
 _MAX_SITUATIONS = 16
+_STAGES = ("desk", "gateway", "receiver", "caisse", "insurer")
+_RESULTS = ("refused", "signalled", "partial", "paid")
+_THIRD_PARTIES = ("none", "amo", "full")
+_FROM_MAKING = re.compile(r"made([+-][0-9]{1,4})")
 
 
 class ProfileError(ValueError):
@@ -49,25 +58,38 @@ class ProfileError(ValueError):
 
 
 def list_profiles() -> tuple[str, ...]:
-    """The names of the shipped profiles, sorted."""
+    """The names of the shipped plain profiles, sorted."""
     return tuple(sorted(path.stem for path in PROFILES.glob("*.toml")))
 
 
-def load_profile(name_or_path: str | Path) -> Profile:
-    """A shipped profile by its name, or one's own by its path; raises ProfileError, one sentence."""
-    path = PROFILES / f"{name_or_path}.toml"
-    if not re.fullmatch(r"[a-z0-9-]+", str(name_or_path)) or not path.is_file():
-        path = Path(name_or_path)
+def list_outcomes() -> tuple[str, ...]:
+    """The names of the shipped profiles that decide the outcome, sorted."""
+    return tuple(sorted(path.stem for path in OUTCOMES.glob("*.toml")))
+
+
+def load_profile(name_or_path: str | Path, made: date = LOOKED_AT) -> Profile:
+    """A shipped profile by its name, or one's own by its path; raises ProfileError, one sentence.
+
+    `made`: the day the card is made, for dates that count from it.
+    """
+    path = _file(str(name_or_path))
     if not path.is_file():
         raise ProfileError(
             f"there is no profile {name_or_path}: `vitale-card profiles` lists those that are shipped"
         )
-    return parse_profile(path.stem, _toml(path))
+    return parse_profile(path.stem, _toml(path), made)
 
 
-def parse_profile(name: str, data: Mapping[str, Any]) -> Profile:
+def _file(name: str) -> Path:
+    """Shipped profiles go before files of the same name."""
+    shipped = [folder / f"{name}.toml" for folder in (PROFILES, OUTCOMES)]
+    is_name = re.fullmatch(r"[a-z0-9-]+", name) is not None
+    return next((path for path in shipped if is_name and path.is_file()), Path(name))
+
+
+def parse_profile(name: str, data: Mapping[str, Any], made: date = LOOKED_AT) -> Profile:
     """The profile in `data`; raises ProfileError naming the field at fault."""
-    table = _Table(name, "", data)
+    table = _Table(name, "", data, made)
     kind = table.choice("kind", ("vitale", "attestation", "cps"))
     profile = _practitioner(table) if kind == "cps" else _family(table, kind)
     table.nothing_else()
@@ -94,8 +116,8 @@ def _toml(path: Path) -> dict[str, Any]:
 class _Table:
     """A TOML table whose fields are taken one by one, so that what is left over is a mistake too."""
 
-    def __init__(self, profile: str, path: str, data: Mapping[str, Any]) -> None:
-        self.profile, self.path = profile, path
+    def __init__(self, profile: str, path: str, data: Mapping[str, Any], made: date = LOOKED_AT) -> None:
+        self.profile, self.path, self.made = profile, path, made
         self._data = dict(data)
 
     def refuse(self, name: str, why: str) -> ProfileError:
@@ -156,8 +178,10 @@ class _Table:
         return value
 
     def day(self, name: str) -> date:
-        """A TOML date."""
+        """A TOML date, or days from the making of the card."""
         value = self._take(name, None)
+        if isinstance(value, str) and (days := _FROM_MAKING.fullmatch(value)):
+            return self.made + timedelta(days=int(days[1]))
         if not isinstance(value, date) or isinstance(value, datetime):
             raise self.refuse(name, "a date written 2025-12-31 without quotes is expected")
         return value
@@ -189,7 +213,11 @@ class _Table:
         value = self._take(name, None)
         if not isinstance(value, dict):
             raise self.refuse(name, "a table is expected")
-        return _Table(self.profile, f"{self.path}{name}.", value)
+        return _Table(self.profile, f"{self.path}{name}.", value, self.made)
+
+    def anything(self, name: str) -> dict[str, Any]:
+        """A table that somebody else reads; empty when it is not there."""
+        return dict(self.table(name)._data) if self.has(name) else {}
 
     def tables(self, name: str, low: int, high: int) -> list[_Table]:
         """A list of `low` to `high` tables; they are numbered from 1 in errors."""
@@ -198,7 +226,10 @@ class _Table:
             raise self.refuse(name, "a list of tables is expected")
         if not low <= len(value) <= high:
             raise self.refuse(name, f"{low} to {high} entries are possible, not {len(value)}")
-        return [_Table(self.profile, f"{self.path}{name}.{at}.", item) for at, item in enumerate(value, 1)]
+        return [
+            _Table(self.profile, f"{self.path}{name}.{at}.", item, self.made)
+            for at, item in enumerate(value, 1)
+        ]
 
     def texts(self, name: str, high: int) -> tuple[str, ...]:
         """A list of at most `high` strings."""
@@ -222,6 +253,8 @@ def _family(table: _Table, kind: str) -> InsuredProfile:
     card = table.table("card" if kind == "vitale" else "attestation")
     serial = card.digits("serial", 20) if kind == "vitale" else ""
     validity = card.period()
+    opposed = card.text("opposed", "[A-Z]", "one capital letter", "")
+    foreign = card.flag("foreign", default=False)
     card.nothing_else()
     insured = table.table("insured")
     profile = InsuredProfile(
@@ -238,6 +271,11 @@ def _family(table: _Table, kind: str) -> InsuredProfile:
         valid_from=validity.start,
         valid_to=validity.end,
         people=tuple(_person(item) for item in table.tables("beneficiary", 1, MAX_BENEFICIARIES)),
+        key_on_card=insured.digits("key_on_card", 2, ""),
+        opposed=opposed,
+        outcome=_outcome(table),
+        on_file=table.anything("on_file"),
+        foreign=foreign,
     )
     insured.nothing_else()
     return profile
@@ -260,6 +298,23 @@ def _person(table: _Table) -> Person:
     )
     table.nothing_else()
     return person
+
+
+def _outcome(table: _Table) -> Outcome | None:
+    if not table.has("outcome"):
+        return None
+    inner = table.table("outcome")
+    usual = inner.choice("result", _RESULTS)
+    outcome = Outcome(
+        stage=inner.choice("stage", _STAGES),
+        code=inner.text("code", "[a-z0-9-]{1,30}", "a code of small letters and digits", ""),
+        says=inner.text("says", ".{1,200}", "1 to 200 plain characters"),
+        results={kind: inner.choice(kind, _RESULTS, usual) for kind in _THIRD_PARTIES},
+        act=inner.anything("act"),
+        twin=inner.text("twin", "[a-z0-9-]{1,60}", "the name of a profile"),
+    )
+    inner.nothing_else()
+    return outcome
 
 
 def _period(table: _Table) -> Period:
@@ -321,6 +376,11 @@ def _practitioner(table: _Table) -> CpsProfile:
             _situation(str(at), item)
             for at, item in enumerate(table.tables("situation", 1, _MAX_SITUATIONS), 1)
         ),
+        revoked=card.flag("revoked", default=False),
+        pin_tries=card.number("pin_tries", 0, 3, 0) if card.has("pin_tries") else None,
+        outcome=_outcome(table),
+        on_file=table.anything("on_file"),
+        foreign=card.flag("foreign", default=False),
     )
     card.nothing_else()
     holder.nothing_else()

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING
 from card.issuer import IssuerError
 from card.kernel.errors import ImageError
 from card.kernel.storage import FileStorage
-from card.personalise import load_profile, open_card, personalise
+from card.personalise import list_outcomes, load_profile, open_card, personalise
+from card.profile import InsuredProfile
 from gateway.billing.tables import Tables
 from gateway.clock import Clock, SystemClock, system_rng
 from gateway.cms.policy import policy_named
 from gateway.config import example_config
 from gateway.errors import GatewayError
+from gateway.exchange.calendar import legal_day
 from gateway.pki import OppositionList
 from gateway.pki.opposition import Opposition, encode_base
 from gateway.practice import Practice
@@ -68,9 +70,12 @@ class Bench:
         return f"sqlite:///{self.root / 'gateway.db'}"
 
     def write_opposition(self, entries: list[Opposition]) -> None:
-        """Publish a complete, fresh opposition list."""
+        """Publish a complete, fresh opposition list: the shipped stolen cards are always on it."""
+        listed = {one.serial: one for one in (*stolen_cards(), *entries)}
         known = OppositionList.load(self.opposition_file).number if self.opposition_file.exists() else 0
-        OppositionList.parse(encode_base(known + 1, self.clock.now(), entries)).save(self.opposition_file)
+        OppositionList.parse(encode_base(known + 1, self.clock.now(), [*listed.values()])).save(
+            self.opposition_file
+        )
 
     def card_file(self, profile: str) -> Path:
         """The image of the card of this profile; `NAME#2` is a second card, with a key of its own."""
@@ -85,7 +90,10 @@ class Bench:
 
     def _make_card(self, profile: str) -> None:
         storage = FileStorage(self.card_file(profile))
-        personalise(load_profile(profile.partition("#")[0]), storage, self.authority.issuer, self.clock.now())
+        now = self.clock.now()
+        personalise(
+            load_profile(profile.partition("#")[0], legal_day(now)), storage, self.authority.issuer, now
+        )
 
     def card(self, profile: str) -> CardOS:
         """The card of this profile, ready for a slot; ImageError names the file that is not sound."""
@@ -140,6 +148,16 @@ _SETTINGS = {
     "var/inbox": "inbox",
     "sqlite:///var/gateway.db": "sqlite:///gateway.db",
 }
+
+
+def stolen_cards() -> list[Opposition]:
+    """The shipped cards that are on every opposition list of the bench."""
+    profiles = [load_profile(name) for name in list_outcomes()]
+    return [
+        Opposition(profile.serial, profile.valid_from, profile.opposed)
+        for profile in profiles
+        if isinstance(profile, InsuredProfile) and profile.opposed
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

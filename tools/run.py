@@ -19,7 +19,7 @@ from pathlib import Path
 
 from card.issuer import IssuerError
 from card.kernel.errors import ImageError
-from card.personalise import list_profiles, load_profile
+from card.personalise import list_outcomes, list_profiles, load_profile
 from gateway.clock import SystemClock
 from gateway.daemon import Daemon
 from gateway.desk import Desk
@@ -28,6 +28,7 @@ from gateway.exchange.calendar import legal_day
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
+from gateway.office import unlock
 from gateway.redact import redact
 from reader.console import finish, plain, said
 from reader.errors import ReaderError
@@ -42,8 +43,8 @@ REFUSALS = (GatewayError, ReaderError, IssuerError, ImageError, PcscdError)
 MAX_DAY_SECONDS = 366 * 86_400.0
 DOCTOR, PATIENT = "cps-gp-sector1", "vitale-single"
 HELP = """\
-  cards                     the patients' cards that can be inserted
-  insert NAME               put a Vitale into its slot (the one inside is taken out)
+  cards                     the cards that can be inserted, and what those with one outcome always bring
+  insert NAME               put a Vitale or a CPS into its slot (the one inside is taken out)
   remove                    take the Vitale out
   bill CODE [none|amo|full] bill one act for the first person on the card, today
   list                      the last FSE and their states
@@ -67,19 +68,25 @@ class Prompt(cmd.Cmd):
         print(HELP)
 
     def do_cards(self, arg: str) -> None:
-        """Profiles with a Vitale."""
-        for name in list_profiles():
+        """Profiles with a card."""
+        for name in (*list_profiles(), *list_outcomes()):
             profile = load_profile(name)
-            if profile.kind == "vitale":
-                print(f"  {name:26} {profile.label}")
+            if profile.kind != "attestation":
+                print(f"  {name:32} {profile.outcome.says if profile.outcome else profile.label}")
 
     def do_insert(self, arg: str) -> None:
         """Put a card in, made at first use."""
-        if arg not in list_profiles() or load_profile(arg).kind != "vitale":
-            print(f"there is no Vitale called {arg!r}: see `cards`")
+        kind = load_profile(arg).kind if arg in (*list_profiles(), *list_outcomes()) else ""
+        if kind not in ("vitale", "cps"):
+            print(f"there is no card called {arg!r}: see `cards`")
             return
         self.bench.make_cards([arg])
-        self.place.insert("Vitale", arg)
+        if kind == "vitale":
+            self.place.insert("Vitale", arg)
+            return
+        self.daemon.desk.lock()
+        self.place.insert("CPS", arg)
+        unlock(self.daemon.practice, self.daemon.desk, TEST_PIN)
 
     def do_remove(self, arg: str) -> None:
         """Take the Vitale out."""

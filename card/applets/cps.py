@@ -48,6 +48,7 @@ def cps_card(
     authentication_key: bytes,
     pin: bytes = b"1234",
     puk: bytes = b"12345678",
+    pin_tries: int | None = None,
     second_face: DfSpec | None = None,
     compatible: bool = False,
     operational: bool = True,
@@ -56,6 +57,7 @@ def cps_card(
 
     serial: the 10 bytes of object 5A in EF.SN. compatible: gives the signature key INTERNAL
     AUTHENTICATE too, so that OpenSC built on OpenSSL 3 can sign with it (facts 1.2 rule 7).
+    pin_tries: how many tries of the PIN are left on the new card, None for all.
     """
     sign_uses = SIGN | AUTHENTICATE if compatible else SIGN
     # Access mode bits of a private key: sign, authenticate, decipher, generate, -, put, get.
@@ -65,7 +67,7 @@ def cps_card(
         atr=ATR,
         serial=serial,
         root=root,
-        pins=(PinSpec(PIN, pin), PinSpec(PUK, puk, max_tries=10, acl=PUK_ACL, uses=100)),
+        pins=(PinSpec(PIN, pin, left=pin_tries), PinSpec(PUK, puk, max_tries=10, acl=PUK_ACL, uses=100)),
         keys=(
             KeySpec(KEY_SIGNATURE, signature_key, sign_uses, USER_PIN, CONTACT_DF, 0x9001, sign_acl),
             KeySpec(

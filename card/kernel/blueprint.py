@@ -32,7 +32,8 @@ PUK_ACL = bytes.fromhex("F3FF00FFFF00")
 class PinSpec:
     """One secret code: ASCII digits, stored padded with FF to 8 bytes.
 
-    uses: how often a PUK may still unblock (None: no limit). acl: change, verify, reset, put, get.
+    uses: how often a PUK may still unblock (None: no limit). left: tries left now (None: all).
+    acl: change, verify, reset, put, get.
     """
 
     reference: int
@@ -40,12 +41,15 @@ class PinSpec:
     max_tries: int = 3
     acl: bytes = PIN_ACL
     uses: int | None = None
+    left: int | None = None
 
     def __post_init__(self) -> None:
         if not (self.value.isdigit() and 4 <= len(self.value) <= 8):
             raise ValueError(f"PIN {self.reference:02X}: 4 to 8 digits are needed")
         if not 1 <= self.max_tries <= 15:
             raise ValueError(f"PIN {self.reference:02X}: 1 to 15 tries are possible")
+        if self.left is not None and not 0 <= self.left <= self.max_tries:
+            raise ValueError(f"PIN {self.reference:02X}: no more than {self.max_tries} tries can be left")
         read_rules(self.acl)
 
 
@@ -127,12 +131,12 @@ def image_items(spec: CardSpec) -> dict[str, bytes]:
 
 
 def pin_items(spec: PinSpec) -> dict[str, bytes]:
-    """A PIN in memory: padded value, rule = tries, digits, ACL; counters full."""
+    """A PIN in memory: padded value, rule = tries, digits, ACL; counters full if not told."""
     key = f"pin/{spec.reference:02X}"
     items = {
         key: spec.value.ljust(8, b"\xff"),
         f"{key}/rule": bytes((spec.max_tries, len(spec.value))) + spec.acl,
-        f"{key}/tries": bytes((spec.max_tries,)),
+        f"{key}/tries": bytes((spec.max_tries if spec.left is None else spec.left,)),
     }
     if spec.uses is not None:
         items[f"{key}/uses"] = spec.uses.to_bytes(2, "big")

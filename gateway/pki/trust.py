@@ -118,7 +118,9 @@ class Trust:
                 return self._check_path(path, when, purpose, window)
             except TrustError as error:
                 fault = fault or error
-        raise fault or TrustError(f"{what} was not issued by an authority known here: {REMEDY[purpose]}")
+        raise fault or TrustError(
+            f"{what} was not issued by an authority known here: {REMEDY[purpose]}", code="authority-unknown"
+        )
 
     def _paths(self, path: list[Certificate]) -> Iterator[list[Certificate]]:
         """Every chain of names and signatures from the leaf to a root, shortest first at each step."""
@@ -157,7 +159,8 @@ class Trust:
             )
         if certificate.serial in crl.serials:
             raise TrustError(
-                f"the {purpose.value} certificate or its authority is revoked: {REMEDY[purpose]}"
+                f"the {purpose.value} certificate or its authority is revoked: {REMEDY[purpose]}",
+                code="certificate-revoked",
             )
         later = [other.this_update - timedelta(microseconds=1) for other in lists[len(appeared) :]]
         return crl.this_update, min([crl.next_update, *later])
@@ -204,7 +207,9 @@ def _check_dates(certificate: Certificate, when: datetime, what: str, remedy: st
             f"{what} is not valid before {certificate.not_before:%Y-%m-%d}: check the clock or {remedy}"
         )
     if when > certificate.not_after:
-        raise TrustError(f"{what} expired on {certificate.not_after:%Y-%m-%d}: {remedy}")
+        raise TrustError(
+            f"{what} expired on {certificate.not_after:%Y-%m-%d}: {remedy}", code="certificate-expired"
+        )
 
 
 def _check_extensions(certificate: Certificate, what: str) -> None:

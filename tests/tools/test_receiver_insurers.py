@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from card.personalise import load_profile
+from card.profile import InsuredProfile
 from gateway.billing.request import Beneficiary
 from gateway.errors import InputError
 from gateway.lots.organism import Complementary
@@ -250,7 +252,9 @@ def test_what_the_caisse_rejects_is_not_handed_on(with_contract: Build) -> None:
 
 def test_contracts_of_the_shipped_cards(tmp_path: Path) -> None:
     """Both contracts of the shipped card are known, and the overrides file changes each in its own way."""
-    base = known_contracts()
+    shipped = load_profile("vitale-complementary")
+    assert isinstance(shipped, InsuredProfile)
+    base = InsurerBase(one for one in known_contracts() if one.nir == shipped.nir[:13])
     linked, own = sorted(base, key=lambda one: one.treatment)
     assert (linked.linked, linked.takes_dre("full"), own.takes_dre("full")) == (True, False, True)
     path = tmp_path / "overrides.toml"

@@ -31,6 +31,8 @@ from card.issuer import (
     private_pem,
     serial_number,
 )
+from card.personalise import list_outcomes, load_profile
+from card.profile import CpsProfile
 from gateway.cms.enveloped import DecryptionKey
 from gateway.cms.signed import SoftwareSigner
 from gateway.errors import InputError
@@ -178,6 +180,8 @@ class Authority:
     def renew_crls(self, now: datetime) -> None:
         """Publish fresh revocation lists, good for seven days."""
         number = int(now.timestamp())
+        for serial in withdrawn_certificates():
+            self.issuer.cps.revoked.setdefault(serial, now)
         for name, authority in self._publishers().items():
             crl = authority.crl(now - CRL_BACKDATING, lifetime=CRL_LIFETIME + CRL_BACKDATING, number=number)
             _write(self.trust_directory / "crls" / f"{name}.crl", crl)
@@ -212,6 +216,13 @@ class Authority:
             serial=serial_number(self.issuer.rng),
         )
         _write_pair(stem, key, certificate)
+
+
+def withdrawn_certificates() -> tuple[int, ...]:
+    """The certificates of shipped cards that are revoked whenever they are made."""
+    profiles = (load_profile(name) for name in list_outcomes())
+    serials = (profile.certificate_serial for profile in profiles if isinstance(profile, CpsProfile))
+    return tuple(serial for serial in serials if serial is not None)
 
 
 def _der(certificate: x509.Certificate) -> bytes:

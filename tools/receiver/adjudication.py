@@ -20,7 +20,7 @@ from gateway.billing.tables import Tables
 from gateway.errors import InputError
 from gateway.lots.fse import ActLine, FseView
 from tools.receiver import codes
-from tools.receiver.insured import InsuredBase
+from tools.receiver.insured import Insured, InsuredBase
 from tools.receiver.insurers import InsurerBase, insurer_number
 
 PAID, REJECTED, NOTHING = "P", "R", "N"
@@ -29,6 +29,9 @@ SECURED_MODES = frozenset({3, 4})
 _SOLIDARITY = ("css", "ame")
 _EXEMPTION_ON_FILE = {"4": ("ald",), "5": _SOLIDARITY, "9": ("aspa",)}
 _NATURES = {"30": "maternite", "41": "at"}
+_REFUSING_NOTES = {"paid-before": codes.ALREADY_PAID, "deceased": codes.CARE_AFTER_DEATH}
+_OF_THE_DOCTOR = ("T", "R")
+"""Pathways that claim a médecin traitant: seen by him, or sent by him."""
 _LOCAL_SCHEME = "13"
 _WHOLE = 100
 _SOLIDARITY_CODE = "5"
@@ -63,9 +66,10 @@ class Adjudicator:
         practitioners: Mapping[str, Sequence[Practitioner]],
         tables: Tables,
         insurers: InsurerBase | None = None,
+        barred: Mapping[str, str] | None = None,
     ) -> None:
         self._insured, self._practitioners, self._tables = insured, practitioners, tables
-        self._insurers = insurers or InsurerBase()
+        self._insurers, self._barred = insurers or InsurerBase(), barred or {}
 
     def with_tables(self, tables: Tables) -> Adjudicator:
         """The same caisse under other dated tables."""
@@ -75,6 +79,8 @@ class Adjudicator:
 
     def decide(self, view: FseView) -> Decision:
         """One decision. Whether the number was paid before is the ledger's question, not this one's."""
+        if refused := self._refused(view):
+            return Decision(REJECTED, code=refused)
         differences = tuple(self._rights(view))
         asked = view.third_party != "none"
         code, line = self._tariff(view)
@@ -88,6 +94,14 @@ class Adjudicator:
         return Decision(
             PAID, view.amo_cents, amc, "", differences, 0, state, amc_code, self._local_part(view)
         )
+
+    def _refused(self, view: FseView) -> str:
+        """The code of what no card guarantees: who practises, what is noted of the person; "" for none."""
+        if barred := self._barred.get(view.billing_number, ""):
+            return barred
+        person = self._insured.find(view.nir, view.birth_date)
+        notes = frozenset() if person is None else person.notes
+        return next((code for note, code in _REFUSING_NOTES.items() if note in notes), "")
 
     def _rights(self, view: FseView) -> Iterator[str]:
         """Differences between the invoice and the organism's own base, worst first."""
@@ -104,6 +118,7 @@ class Adjudicator:
             yield codes.EXEMPTION_NOT_ON_FILE
         if view.nature == _LOCAL_SCHEME and not person.alsace_moselle:
             yield codes.NATURE_INCOMPATIBLE
+        yield from _noted(person, view)
 
     def _tariff(self, view: FseView) -> tuple[str, int]:
         """Code and act line of a wrong amount; ("", 0) when one reading gives the amounts it asks."""
@@ -168,6 +183,15 @@ class Adjudicator:
                 for mine, other in zip(view.lines, lines, strict=True)
             )
         return ()
+
+
+def _noted(person: Insured, view: FseView) -> Iterator[str]:
+    if "new-number" in person.notes:
+        yield codes.NUMBER_REPLACED
+    if "no-doctor" in person.notes and (view.pathway or "T") in _OF_THE_DOCTOR:
+        yield codes.NO_ATTENDING_DOCTOR
+    if "no-accident" in person.notes and view.nature == "41":
+        yield codes.UNKNOWN_ACCIDENT
 
 
 def _organism(view: FseView) -> str:

@@ -12,6 +12,18 @@ RIGHTS_CLOSED = "0250051"
 OTHER_AMOUNT = "0500001"
 # INVENTED(return-code-act): no public code says that the caisse cannot price an act: 0500 002 does.
 UNKNOWN_ACT = "0500002"
+# INVENTED(return-code-death): no public code says that the person had died before the care: 0250 052 does.
+CARE_AFTER_DEATH = "0250052"
+# INVENTED(return-code-number): no public code says that the caisse replaced a number: 0250 053 does.
+NUMBER_REPLACED = "0250053"
+# INVENTED(return-code-doctor): no public code says that no médecin traitant is declared: 0250 054 does.
+NO_ATTENDING_DOCTOR = "0250054"
+# INVENTED(return-code-accident): no public code says that a work accident is not known: 0250 055 does.
+UNKNOWN_ACCIDENT = "0250055"
+# INVENTED(return-code-practitioner): no public code says that no caisse knows a practitioner: 0250 070 does.
+UNKNOWN_PRACTITIONER = "0250070"
+# INVENTED(return-code-suspended): no public code says that a practitioner is suspended: 0250 071 does.
+SUSPENDED_PRACTITIONER = "0250071"
 
 # INVENTED(return-code-member): no public code says that an insurer does not know a member: 0250 060 does.
 UNKNOWN_MEMBER = "0250060"
@@ -34,6 +46,12 @@ TEXTS = {
     RIGHTS_CLOSED: "DROITS FERMES A LA DATE DES SOINS",
     OTHER_AMOUNT: "MONTANT DIFFERENT DU MONTANT RECALCULE",
     UNKNOWN_ACT: "ACTE NON TARIFABLE A LA DATE DES SOINS",
+    CARE_AFTER_DEATH: "ASSURE DECEDE AVANT LA DATE DES SOINS",
+    NUMBER_REPLACED: "NUMERO D'IMMATRICULATION REMPLACE, CARTE A METTRE A JOUR",
+    NO_ATTENDING_DOCTOR: "MEDECIN TRAITANT NON DECLARE",
+    UNKNOWN_ACCIDENT: "ACCIDENT DU TRAVAIL INCONNU",
+    UNKNOWN_PRACTITIONER: "PROFESSIONNEL DE SANTE INCONNU",
+    SUSPENDED_PRACTITIONER: "PROFESSIONNEL DE SANTE SUSPENDU PAR LA CAISSE",
     UNKNOWN_MEMBER: "ADHERENT INCONNU DE L'ORGANISME COMPLEMENTAIRE",
     CONTRACT_CLOSED: "CONTRAT COMPLEMENTAIRE FERME A LA DATE DES SOINS",
     NOT_LINKED: "PAS DE LIAISON AVEC L'ORGANISME COMPLEMENTAIRE",
@@ -42,5 +60,10 @@ TEXTS = {
     SHARE_REFUSED: "PART COMPLEMENTAIRE REFUSEE PAR L'ORGANISME",
 }
 
-RIGHTS = frozenset({UNKNOWN_INSURED, EXEMPTION_NOT_ON_FILE, NATURE_INCOMPATIBLE, RIGHTS_CLOSED})
+RIGHTS = frozenset(
+    {
+        UNKNOWN_INSURED, EXEMPTION_NOT_ON_FILE, NATURE_INCOMPATIBLE, RIGHTS_CLOSED, NUMBER_REPLACED,
+        NO_ATTENDING_DOCTOR, UNKNOWN_ACCIDENT,
+    }
+)  # fmt: skip
 """Differences between card and base: never a reject of a secured FSE with third-party payment (1.3)."""

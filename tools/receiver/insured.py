@@ -11,6 +11,7 @@ then changed by an overrides file (TOML), so that card and base can differ on pu
     rights = [[2020-01-01, 2030-12-31]]
     alsace_moselle = true
     organism = "02-349"        # régime and organism that insures them now: another one does not know them
+    notes = ["no-doctor"]      # paid-before, deceased, new-number, no-doctor, no-accident
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from gateway.errors import InputError
 from tools.receiver.config import read_rows
 
 EXEMPTIONS = ("ald", "maternity", "css", "ame", "aspa")
-_KEYS = {"nir", "birth_date", "known", "exemptions", "rights", "alsace_moselle", "organism"}
+NOTES = ("paid-before", "deceased", "new-number", "no-doctor", "no-accident")
+_KEYS = {"nir", "birth_date", "known", "exemptions", "rights", "alsace_moselle", "organism", "notes"}
 _ORGANISM = re.compile(r"\d{2}-\d{3}")
 
 Period = tuple[date, date]
@@ -38,6 +40,7 @@ class Insured:
     """One beneficiary as the caisse knows them. `birth_date` is AAMMJJ, as an invoice writes it.
 
     `organism`: régime and organism that insures them, such as "01-349"; "" stands for whoever asks.
+    `notes`: what else the file says, words of NOTES.
     """
 
     nir: str = field(repr=False)
@@ -48,6 +51,7 @@ class Insured:
     name: str = field(default="", repr=False)
     first_name: str = field(default="", repr=False)
     organism: str = ""
+    notes: frozenset[str] = frozenset()
 
     def has_rights(self, on: date) -> bool:
         """Whether a period of rights holds on this day."""
@@ -85,14 +89,16 @@ class InsuredBase:
         """This base with the changes of an overrides file; InputError names the entry and key at fault."""
         people = [person for group in self._people.values() for person in group]
         for index, row in enumerate(read_rows(path, "overrides", "insured"), 1):
-            where = f"overrides {path.name}, entry {index}"
-            try:
-                people = _override(people, row, where)
-            except TypeError:
-                raise InputError(
-                    f"{where}: a value is of the wrong kind; see the top of insured.py"
-                ) from None
+            people = overridden_people(people, row, f"overrides {path.name}, entry {index}")
         return InsuredBase(people)
+
+
+def overridden_people(people: Sequence[Insured], row: Mapping[str, Any], where: str) -> list[Insured]:
+    """These people after one entry; InputError says `where` and which key is at fault."""
+    try:
+        return _override(people, row, where)
+    except TypeError:
+        raise InputError(f"{where}: a value is of the wrong kind; see the top of insured.py") from None
 
 
 def _override(people: Sequence[Insured], row: Mapping[str, Any], where: str) -> list[Insured]:
@@ -100,6 +106,8 @@ def _override(people: Sequence[Insured], row: Mapping[str, Any], where: str) -> 
         raise InputError(f"{where}: unknown key {sorted(unknown)[0]!r}; use {', '.join(sorted(_KEYS))}")
     if set(row.get("exemptions", ())) - set(EXEMPTIONS):
         raise InputError(f"{where}: exemptions are {', '.join(EXEMPTIONS)}")
+    if set(row.get("notes", ())) - set(NOTES):
+        raise InputError(f"{where}: notes are {', '.join(NOTES)}")
     chosen = chosen_people(people, row)
     if not chosen:
         raise InputError(
@@ -142,6 +150,8 @@ def _changed(person: Insured, row: Mapping[str, Any], where: str) -> Insured:
     changes: dict[str, Any] = {}
     if "exemptions" in row:
         changes["exemptions"] = frozenset(row["exemptions"])
+    if "notes" in row:
+        changes["notes"] = frozenset(row["notes"])
     if "alsace_moselle" in row:
         changes["alsace_moselle"] = bool(row["alsace_moselle"])
     if "rights" in row:

@@ -99,12 +99,16 @@ class InsurerBase:
         """This base with the changes of an overrides file; InputError names the entry and key at fault."""
         contracts = list(self)
         for index, row in enumerate(read_rows(path, "overrides", "contract"), 1):
-            where = f"overrides {path.name}, contract {index}"
-            try:
-                contracts = _override(contracts, row, where)
-            except TypeError:
-                raise InputError(f"{where}: a value is of the wrong kind; see insurers.py") from None
+            contracts = overridden_contracts(contracts, row, f"overrides {path.name}, contract {index}")
         return InsurerBase(contracts)
+
+
+def overridden_contracts(contracts: Sequence[Contract], row: Mapping[str, Any], where: str) -> list[Contract]:
+    """These contracts after one entry; InputError says `where` and which key is at fault."""
+    try:
+        return _override(contracts, row, where)
+    except TypeError:
+        raise InputError(f"{where}: a value is of the wrong kind; see insurers.py") from None
 
 
 def _override(contracts: Sequence[Contract], row: Mapping[str, Any], where: str) -> list[Contract]:

@@ -1,20 +1,27 @@
-"""The files of caisses and insurers at the start: everybody on the shipped card profiles, in agreement."""
+"""The files of caisses and insurers at the start: everybody on the shipped card profiles.
+
+They agree with the cards, but where a profile says under `on_file` that they do not: an entry like those of
+the overrides file, its part about the insurer under `contract`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 from card.layout import ssv
-from card.personalise import list_profiles, load_profile
+from card.personalise import list_outcomes, list_profiles, load_profile
 from card.profile import CpsProfile, InsuredProfile, Person, Profile
 from gateway.billing.request import ZONES, Practitioner
 from gateway.errors import InputError
 from gateway.lots.organism import Organism
-from tools.receiver.insured import Insured, InsuredBase
-from tools.receiver.insurers import Contract, InsurerBase, insurer_number
+from tools.receiver.codes import SUSPENDED_PRACTITIONER, UNKNOWN_PRACTITIONER
+from tools.receiver.insured import Insured, InsuredBase, overridden_people
+from tools.receiver.insurers import Contract, InsurerBase, insurer_number, overridden_contracts
 
 _SITUATIONS = {ssv.SITUATION_MATERNITY: "maternity", ssv.SITUATION_ASPA: "aspa"}
+_BARRING = {"known": (False, UNKNOWN_PRACTITIONER), "suspended": (True, SUSPENDED_PRACTITIONER)}
 
 
 def known_insured(profiles: Sequence[str] = ()) -> InsuredBase:
@@ -22,7 +29,7 @@ def known_insured(profiles: Sequence[str] = ()) -> InsuredBase:
     people = []
     for profile in _all(profiles):
         if isinstance(profile, InsuredProfile):
-            people += [_insured(profile, person) for person in profile.people]
+            people += _people(profile)
     return InsuredBase(people)
 
 
@@ -32,8 +39,7 @@ def known_contracts(profiles: Sequence[str] = ()) -> InsurerBase:
         contract
         for profile in _all(profiles)
         if isinstance(profile, InsuredProfile)
-        for person in profile.people
-        for contract in _contracts(profile.nir[:13], person)
+        for contract in _contracts_on_file(profile)
     )
 
 
@@ -55,12 +61,41 @@ def known_practitioners(profiles: Sequence[str] = ()) -> dict[str, tuple[Practit
     return known
 
 
+def barred_practitioners(profiles: Sequence[str] = ()) -> dict[str, str]:
+    """Billing number → the return code with which every invoice of it is refused."""
+    found: dict[str, str] = {}
+    for profile in _all(profiles):
+        if isinstance(profile, CpsProfile):
+            for key, (value, code) in _BARRING.items():
+                if profile.on_file.get(key) is value:
+                    found |= {situation.billing_number: code for situation in profile.situations}
+    return found
+
+
 def _all(profiles: Sequence[str]) -> Iterator[Profile]:
-    for name in (*list_profiles(), *profiles):
+    for name in (*list_profiles(), *list_outcomes(), *profiles):
         try:
             yield load_profile(name)
         except ValueError as error:
             raise InputError(str(error)) from None
+
+
+def _people(profile: InsuredProfile) -> list[Insured]:
+    people = [_insured(profile, person) for person in profile.people]
+    changes = {key: value for key, value in profile.on_file.items() if key != "contract"}
+    return overridden_people(people, *_entry(profile, changes)) if changes else people
+
+
+def _contracts_on_file(profile: InsuredProfile) -> list[Contract]:
+    contracts = [one for person in profile.people for one in _contracts(profile.nir[:13], person)]
+    changes = profile.on_file.get("contract")
+    if not isinstance(changes, Mapping):
+        return contracts
+    return overridden_contracts(contracts, *_entry(profile, changes))
+
+
+def _entry(profile: InsuredProfile, changes: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    return {"nir": profile.nir, **changes}, f"profile {profile.name}, on_file"
 
 
 def _insured(profile: InsuredProfile, person: Person) -> Insured:

@@ -31,7 +31,12 @@ from tools.receiver.insured import InsuredBase
 from tools.receiver.insurers import InsurerBase
 from tools.receiver.ledger import LEDGER_FILE, Ledger
 from tools.receiver.opening import Gate
-from tools.receiver.population import known_contracts, known_insured, known_practitioners
+from tools.receiver.population import (
+    barred_practitioners,
+    known_contracts,
+    known_insured,
+    known_practitioners,
+)
 from tools.receiver.reply import Secretary
 from tools.receiver.returns import Paymaster
 from tools.receiver.server import House
@@ -97,7 +102,7 @@ def assemble(
     )
     tables, payday = Tables.load(), Payday(config.payment_days, config.day_seconds, config.insurer_days)
     clerk = Clerk(
-        Adjudicator(insured, practitioners, tables, insurers),
+        Adjudicator(insured, practitioners, tables, insurers, barred_practitioners(config.profiles)),
         ShareJudge(insurers, practitioners, tables),
         vault,
         payday,
