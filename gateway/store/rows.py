@@ -193,7 +193,7 @@ class PaymentOutcome:
 
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
-    """One change of state: when, of what ("fse" or "lot", and its number or id), from what, to what, why.
+    """One change of state: when, of what (fse, lot or dre, with number or id), from what, to what, why.
 
     `before` is empty at birth.
     """
@@ -219,7 +219,7 @@ class Unmatched:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of state at its place (1, 2, 3 …) among all of the store; `what` is "fse" or "lot"."""
+    """A change of state at its place (1, 2, 3 …) among all of the store; `what` is "fse", "dre" or "lot"."""
 
     place: int
     at: datetime

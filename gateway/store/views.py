@@ -45,6 +45,7 @@ FSE = (
     .join(_refused, _refused.c.id == rectification.c.refused_id, isouter=True)
 )
 _FSE_STATES = sa.select(fse.c.state, sa.func.count().label("number")).group_by(fse.c.state)
+_SHARE_OF = sa.select(share.c.id).where(share.c.fse_id == sa.bindparam("b_fse"))
 _SHARE_STATES = sa.select(share.c.state, sa.func.count().label("number")).group_by(share.c.state)
 _AWAITING = (
     sa.select(fse.c.practitioner, sa.func.count().label("number"), sa.func.min(fse.c.deadline).label("first"))
@@ -97,8 +98,10 @@ def history(tx: Transaction, number: int, practice: str | None) -> list[HistoryL
         raise InputError(_which(number, rows), code="unknown")
     mine = (change.c.kind == "fse") & (change.c.ref == rows[0].id)
     of_lot = (change.c.kind == "lot") & (change.c.ref == rows[0].lot_seq)
-    lines = tx.rows(sa.select(change).where(mine | of_lot).order_by(change.c.at, change.c.id))
-    ids = {"fse": str(number), "lot": str(rows[0].lot_id)}
+    asked = tx.first(_SHARE_OF, {"b_fse": rows[0].id})
+    of_share = (change.c.kind == "dre") & (change.c.ref == (asked.id if asked else 0))
+    lines = tx.rows(sa.select(change).where(mine | of_lot | of_share).order_by(change.c.at, change.c.id))
+    ids = {"fse": str(number), "lot": str(rows[0].lot_id), "dre": str(number)}
     return [_history_line(row, ids[row.kind]) for row in lines]
 
 

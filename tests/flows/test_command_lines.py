@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 
 from gateway.clock import SystemClock
 from gateway.exchange.calendar import legal_day
+from gateway.failpoint import EXIT_CODE
+from gateway.lots.fse import Fse
 from gateway.store.store import Store
 from tests.flows.test_without_vitale import attestation
 from tools.bench import PRACTICE, Bench
@@ -85,13 +88,11 @@ def test_paper(bench: Bench, run: Run) -> None:
 
 def test_a_twin_left_behind_by_a_kill(bench: Bench, run: Run) -> None:
     """Killed between keeping the sheet and writing its paper: the next command writes both papers."""
-    import os
-
     config = ("--config", str(bench.root / "vitale-gateway.toml"), "--pin-stdin")
     command = [sys.executable, "-m", "gateway.cli", "bill", write(bench, attestation=attestation()), *config]
     environment = os.environ | {"VITALE_FAILPOINT": "twin-written-before"}
     killed = subprocess.run(command, cwd=ROOT, input=b"1234\n", env=environment, check=False)
-    assert killed.returncode == 86
+    assert killed.returncode == EXIT_CODE
     run("bill", write(bench, attestation=attestation()))
     names = sorted(path.name for path in (bench.root / "var" / "paper").iterdir())
     assert names == ["fse-000000001.txt", "fse-000000002.txt"]
@@ -106,3 +107,20 @@ def test_nothing_there(tmp_path: Path, bench: Bench, run: Run) -> None:
         assert (done.returncode, done.stderr.count("\n")) == (1, 1)
         assert "there is no store" in done.stderr
     assert not (bench.root / "gateway.db").exists()
+
+
+@pytest.mark.parametrize("place", ["before", "commit", "after"])
+def test_signing_killed(bench: Bench, run: Run, place: str) -> None:
+    """Killed while the second of two sheets is signed: both are there, and the next `sign` ends the work."""
+    for _ in range(2):
+        run("bill", write(bench, mode="desynchronised"))
+    config = ("--config", str(bench.root / "vitale-gateway.toml"), "--pin-stdin")
+    environment = os.environ | {"VITALE_FAILPOINT": f"sign-fse-{place}:2"}
+    command = [sys.executable, "-m", "gateway.cli", "sign", *config]
+    killed = subprocess.run(command, cwd=ROOT, input=b"1234\n", env=environment, check=False)
+    assert killed.returncode == EXIT_CODE
+    assert run("sign").stdout.startswith("0 FSE" if place == "after" else "FSE 2 signed\n1 FSE")
+    with Store(f"sqlite:///{bench.root / 'gateway.db'}", SystemClock(), read_only=True) as store:
+        assert [row.state.value for row in store.fse_list()] == ["SIGNED", "SIGNED"]
+        bodies = store.fse_bodies(PRACTICE, [1, 2])
+    assert [Fse.parse(body).mode for body in bodies] == [4, 4]
