@@ -67,17 +67,23 @@ def _demand(practice: Practice, cps: CpsSession, half: HalfSealed) -> bytes:
     return draft.sealed(cps_signature=cps.sign_digest(draft.digest)).to_bytes()
 
 
-def rectify(practice: Practice, desk: Desk, number: int, data: Mapping[str, Any] | None = None) -> Billed:
+def rectify(
+    practice: Practice,
+    desk: Desk,
+    number: int,
+    data: Mapping[str, Any] | None = None,
+    beside: Callable[[Billed], None] | None = None,
+) -> Billed:
     """Make a refused sheet anew, under a new number, with the cards that its mode asks for.
 
     `data`: the corrected care act; without it, the one the sheet was made from. The refused sheet ends as
     RECTIFIED in the transaction that keeps the new one, or stays as it is. StoreError (state, share-open)
-    when it is not one that was refused.
+    when it is not one that was refused. `beside`: see `bill`.
     """
     may_ask = practice.store.check_rectifiable(practice.id, number)
     refused = practice.store.fse(practice.id, number)
     act = CareAct.from_json(_act_of(practice, number) if data is None else data)
-    return bill_with(practice, desk, act, rectified=Rectified(number, refused.elaborated, may_ask))
+    return bill_with(practice, desk, act, beside, Rectified(number, refused.elaborated, may_ask))
 
 
 def _act_of(practice: Practice, number: int) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """The benchmark: rates of this project beside the raw primitives of `cryptography`, in the same run.
 
-    python -m tools.load [crypto] [card] [receiver] [gateway] [price] [pcsc] [--json]
+    python -m tools.load [crypto] [card] [receiver] [gateway] [price] [api] [pcsc] [--json]
 
 Ratios are work done per second here divided by what the raw primitives alone would allow on the same bytes.
 """
@@ -54,6 +54,7 @@ from reader.emulated import EmulatedReader
 from reader.slot import Slot
 from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.idle import help_seconds, idle_megabytes
+from tools.load_api import api
 from tools.load_noemie import noemie
 from tools.load_pcsc import pcsc
 from tools.measure import core_seconds_each, in_turns, seconds_once
@@ -337,6 +338,7 @@ PARTS: dict[str, Callable[[Rig], Figures]] = {
     "gateway": gateway,
     "price": prices,
     "noemie": noemie,
+    "api": lambda rig: api(Bench(rig.bench.directory("api"), rig.clock)),
     "pcsc": lambda rig: pcsc(Bench(rig.bench.directory("readers"), rig.clock)),
 }
 

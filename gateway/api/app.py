@@ -23,7 +23,7 @@ _DESCRIPTION = """\
 For practice software. Every request carries the token of that software (`Authorization: Bearer`), every
 write an `Idempotency-Key`: the same key again gives the same answer and does nothing twice. Every refusal
 is a problem (RFC 9457) with one sentence and a stable code. Amounts are in cents, times in UTC. Only
-`rights` and `attestation` answer with names and NIR of patients."""
+`rights`, `attestation` and `twin` answer with names and NIR of patients."""
 
 
 def make_app(service: Service) -> FastAPI:

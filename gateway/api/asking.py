@@ -84,14 +84,24 @@ async def write_with_body(
     return Write(write.caller, write.key, digest), body
 
 
+async def write_maybe(request: Request, write: Annotated[Write, Depends(write_of)]) -> tuple[Write, bytes]:
+    """A write whose body may be left out: b"" then."""
+    length, chunked = request.headers.get("content-length", "0"), "transfer-encoding" in request.headers
+    body = await body_of(request, write.caller) if chunked or length != "0" else b""
+    return Write(
+        write.caller, write.key, _service(request).digest(request.method, request.url.path, body)
+    ), body
+
+
 Gateway = Annotated[Service, Depends(service_of)]
 Asks = Annotated[Caller, Depends(caller_of)]
 Body = Annotated[bytes, Depends(body_of)]
 Writes = Annotated[Write, Depends(write_of)]
 WritesBody = Annotated[tuple[Write, bytes], Depends(write_with_body)]
+WritesMaybe = Annotated[tuple[Write, bytes], Depends(write_maybe)]
 
 
-def request_body(name: str) -> dict[str, Any]:
+def request_body(name: str, *, required: bool = True) -> dict[str, Any]:
     """The OpenAPI part for a body that is read by the parser of inbox and command line."""
     schema = {"$ref": f"#/components/schemas/{name}"}
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+    return {"requestBody": {"required": required, "content": {JSON: {"schema": schema}}}}

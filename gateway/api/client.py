@@ -98,6 +98,24 @@ class Client:
         """Bill one care act with both cards: number, destination and price of the FSE that is kept."""
         return self.write("POST", "/fse", act, key=key)
 
+    def rectify(
+        self, number: int, act: Mapping[str, Any] | None = None, *, key: str | None = None
+    ) -> JsonObject:
+        """Make a refused FSE anew, from the corrected care act or from its own."""
+        return self.write("POST", f"/fse/{number}/rectify", act, key=key)
+
+    def cancel(self, number: int, *, key: str | None = None) -> JsonObject:
+        """Withdraw an FSE that is in no lot yet."""
+        return self.write("POST", f"/fse/{number}/cancel", key=key)
+
+    def sign(self) -> list[int]:
+        """Sign every FSE that waits for the CPS; their numbers."""
+        return list(self.write("POST", "/sign")["numbers"])
+
+    def twin(self, number: int) -> str:
+        """The paper twin of an FSE made without a Vitale."""
+        return str(self.get(f"/fse/{number}/twin")["text"])
+
     def sheets(self, *, limit: int = 50, offset: int = 0, state: Sequence[str] = ()) -> JsonObject:
         """One page of FSE, newest first."""
         return self.get("/fse", limit=limit, offset=offset, state=list(state))

@@ -1,7 +1,7 @@
 """Server-sent events: cards coming and going, the practitioner's session, every change of an FSE or a lot.
 
-`card` and `session` tell how it is now, first when the stream begins. `fse` and `lot` tell changes of
-state and carry an id: who comes back with `Last-Event-ID` misses none of them. No event names a patient.
+`card` and `session` tell how it is now, first when the stream begins. `fse`, `dre` and `lot` tell changes
+of state and carry an id: who comes back with `Last-Event-ID` misses none of them. No event names a patient.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ async def begun(gateway: Gateway, caller: Asks) -> AsyncIterator[None]:
 async def events(
     gateway: Gateway, caller: Asks, seconds: Seconds = 3600, last: LastId = ""
 ) -> AsyncIterator[ServerSentEvent]:
-    """A stream of events `card`, `session`, `fse` and `lot`; reconnect with `Last-Event-ID` when it ends."""
+    """Events `card`, `session`, `fse`, `dre` and `lot`; reconnect with `Last-Event-ID` when it ends."""
     clock = asyncio.get_running_loop().time
     watch = await run_in_threadpool(Watch, gateway, caller, int(last) if last else None)
     until = clock() + seconds

@@ -35,10 +35,9 @@ CODES: Mapping[str, tuple[int, str]] = {
     "slow": (408, "The request came too slowly"),
     "last-try": (409, "Only one try is left for the PIN"),
     "key-busy": (409, "The same request is still under way"),
-    "not-awaiting": (409, "The FSE does not wait for this"),
     "too-large": (413, "The request is too large"),
     "media-type": (415, "The request is not JSON"),
-    "key": (400, "The idempotency key is missing or not usable"),
+    "idempotency-key": (400, "The idempotency key is missing or not usable"),
     "key-reused": (422, "The idempotency key was used for another request"),
     "pin-format": (422, "The PIN is not one"),
     "input": (422, "The request is not usable as given"),
@@ -60,7 +59,7 @@ KINDS: Sequence[tuple[type[Exception], int, str]] = (
     (GatewayError, 409, "The work is refused"),
 )
 
-_OF_STORE = frozenset({"state", "number", "count", "mixed", "batch"})
+_OF_STATE = frozenset({"state", "number", "count", "mixed", "batch", "share-open", "no-act"})
 """Codes of the store that tell of a state, not of a store that is unwell."""
 
 _HTTP = {404: "not-found", 405: "method", 413: "too-large", 415: "media-type"}
@@ -92,7 +91,7 @@ class Refusal(GatewayError):
 def problem_of(error: GatewayError | ReaderError) -> Problem:
     """The problem that says this error."""
     kind = next(((status, title) for of, status, title in KINDS if isinstance(error, of)), (409, "Refused"))
-    if isinstance(error, StoreError) and error.code in _OF_STORE:
+    if isinstance(error, StoreError) and error.code in _OF_STATE:
         kind = (409, "The state does not allow this")
     status, title = CODES.get(error.code, kind)
     return _problem(error.code, status, title, str(error))
@@ -145,7 +144,9 @@ async def _on_validation(_request: Request, error: Exception) -> Response:
     first: dict[str, Any] = error.errors()[0]
     place, *names = map(str, first["loc"])
     if names and names[0] == "Idempotency-Key":
-        return response(refused("key", f"{names[0]}: {_wanted(first)}; give a new word for each new request"))
+        return response(
+            refused("idempotency-key", f"{names[0]}: {_wanted(first)}; give a new word for each new request")
+        )
     return response(refused("input", f"{place} {'.'.join(names[:1])}: {_wanted(first)}; correct it"))
 
 

@@ -46,7 +46,7 @@ class Write:
 
 
 Keep = Callable[[Answer], None]
-"""Keeps the answer; called inside the transaction of the work it answers, or afterwards."""
+"""Keeps the answer inside the transaction of the work it answers."""
 
 
 @dataclass
@@ -93,9 +93,10 @@ class Service:
         framed = b"\0".join((method.encode(), path.encode(), body))
         return hmac.digest(self._secret, framed, "sha256") if secret else hashlib.sha256(framed).digest()
 
-    def once(self, write: Write, work: Callable[[Keep], Answer]) -> Response:
+    def once(self, write: Write, work: Callable[[Keep], Answer | None]) -> Response:
         """Do `work` unless it was done under this key; its answer is kept durably either way.
 
+        Work that keeps its answer itself, in the transaction of what it does, gives None back.
         What is refused did nothing and keeps nothing: its key is free again. Refusal key-reused, key-busy.
         """
         practice, name, key = identity = (write.caller.practice, write.caller.name, write.key)
@@ -103,17 +104,17 @@ class Service:
             kept = self.store.kept_answer(practice, name, key)
             if kept is not None:
                 return _again(kept, write)
-            done: list[Answer] = []
+            done: list[KeptAnswer] = []
 
             def keep(answer: Answer) -> None:
                 body = answer.to_bytes()
-                self.store.keep_answer(KeptAnswer(practice, name, key, write.request, answer.status, body))
-                done.append(answer)
+                done.append(KeptAnswer(practice, name, key, write.request, answer.status, body))
+                self.store.keep_answer(done[0])
 
             answer = work(keep)
-            if not done:
+            if answer is not None:
                 keep(answer)
-            return _response(answer.status, answer.to_bytes())
+            return _response(done[0].status, done[0].body)
 
     @contextmanager
     def _alone(self, identity: tuple[str, str, str]) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""FSE over HTTP: make, list, show."""
+"""FSE over HTTP: make, list, show; sign what waits for the CPS, cancel, make a refused one anew."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from pydantic.json_schema import SkipJsonSchema
 
-from gateway import remedies
+from gateway import later, remedies
 from gateway.api import shown
-from gateway.api.asking import Asks, Gateway, WritesBody, request_body
+from gateway.api.asking import Asks, Gateway, Writes, WritesBody, WritesMaybe, request_body
 from gateway.api.service import Answer, Keep
 from gateway.care import parse_act
 from gateway.office import accepted, bill_act
+from gateway.pipeline import Billed
 from gateway.store.rows import PaymentLine
 from gateway.store.states import FseState
 
@@ -35,11 +36,63 @@ def create(gateway: Gateway, asked: WritesBody) -> Response:
     desk = gateway.own_desk(write.caller)
     data = parse_act(body, "the request")
 
-    def work(keep: Keep) -> Answer:
-        billed = bill_act(gateway.practice, desk, data, lambda billed: keep(Answer(201, accepted(billed))))
-        return Answer(201, accepted(billed))
+    def work(keep: Keep) -> None:
+        bill_act(gateway.practice, desk, data, lambda billed: keep(Answer(201, accepted(billed))))
 
     return gateway.once(write, work)
+
+
+@router.post(
+    "/fse/{number}/rectify",
+    status_code=201,
+    response_model=shown.Rectified,
+    openapi_extra=request_body("CareActIn", required=False),
+)
+def rectify(gateway: Gateway, asked: WritesMaybe, number: Number) -> Response:
+    """Make a refused FSE anew, under a new number: from a corrected care act, or from its own."""
+    write, body = asked
+    desk = gateway.own_desk(write.caller)
+    data = parse_act(body, "the request") if body else None
+
+    def work(keep: Keep) -> None:
+        def kept(billed: Billed) -> None:
+            keep(Answer(201, {**accepted(billed), "rectifies": number}))
+
+        later.rectify(gateway.practice, desk, number, data, kept)
+
+    return gateway.once(write, work)
+
+
+@router.post("/fse/{number}/cancel", response_model=shown.Sheet)
+def cancel(gateway: Gateway, write: Writes, number: Number) -> Response:
+    """Withdraw an FSE that is in no lot yet; its number is not used again."""
+    store, practice = gateway.store, write.caller.practice
+
+    def work(keep: Keep) -> None:
+        with store.batch():
+            store.cancel(practice, number, f"cancelled by {write.caller.name}")
+            keep(Answer(200, shown.sheet(store.fse(practice, number)).model_dump(mode="json")))
+
+    return gateway.once(write, work)
+
+
+@router.post("/sign", response_model=shown.Signed)
+def sign(gateway: Gateway, write: Writes) -> Response:
+    """Sign every FSE that waits for the CPS at the desk (desynchronised mode)."""
+    desk = gateway.own_desk(write.caller)
+
+    def work(_keep: Keep) -> Answer:
+        numbers: list[int] = []
+        later.sign_waiting(gateway.practice, desk.cps, numbers.append)
+        return Answer(200, {"numbers": numbers})
+
+    return gateway.once(write, work)
+
+
+@router.get("/fse/{number}/twin", response_model=shown.Twin)
+def twin(gateway: Gateway, caller: Asks, number: Number) -> shown.Twin:
+    """The paper twin of an FSE made without a Vitale, to print and sign. It holds names and NIR."""
+    return shown.Twin(number=number, text=gateway.store.twin_of(caller.practice, number))
 
 
 @router.get("/fse", response_model=shown.Sheets)

@@ -122,6 +122,12 @@ class Accepted(Price):
     demand: str = ""
 
 
+class Rectified(Accepted):
+    """A refused FSE made anew; `rectifies` is the number of the refused one."""
+
+    rectifies: int
+
+
 class Signed(Shown):
     """The FSE that waited for the CPS and are signed now."""
 
@@ -136,7 +142,11 @@ class Twin(Shown):
 
 
 class Sheet(Shown):
-    """One FSE in a list; nothing of it names the patient."""
+    """One FSE in a list; nothing of it names the patient.
+
+    `amc_state`: where its complementary share stands, empty without one; `rectifies`: the number of the
+    refused FSE in whose place it stands, 0 for none.
+    """
 
     number: int
     state: FseState
@@ -157,13 +167,19 @@ class Sheet(Shown):
     paid_amc_cents: int
     changed_at: datetime
     reason: str
+    amc_state: str
+    amc_reason: str
+    rectifies: int
 
 
 class Step(Shown):
-    """One change of state of an FSE or of its lot; `before` is empty at birth."""
+    """One change of state of an FSE, of its DRE (by the same number) or of its lot.
+
+    `before` is empty at birth.
+    """
 
     at: datetime
-    what: Literal["fse", "lot", "share"]
+    what: Literal["fse", "dre", "lot"]
     id: str
     before: str
     after: str

@@ -11,7 +11,7 @@ from gateway.errors import StoreError
 from gateway.store.database import Transaction
 from gateway.store.outbox import lot_row
 from gateway.store.rows import Change, FseRow, LotRow, PaymentLine, ReceiptLine
-from gateway.store.schema import audit, change, fse, lot, moment, payment, receipt
+from gateway.store.schema import audit, change, fse, lot, moment, payment, receipt, share
 from gateway.store.statements import Record
 from gateway.store.views import FSE, fse_row
 
@@ -50,6 +50,15 @@ _FSE_CHANGES = (
     sa.select(change, fse.c.number.label("named"))
     .join(fse, change.c.ref == fse.c.id)
     .where((change.c.kind == "fse") & (change.c.id > sa.bindparam("b_after")))
+    .where(fse.c.practice == sa.bindparam("b_practice"))
+    .order_by(change.c.id)
+    .limit(sa.bindparam("b_limit"))
+)
+_DRE_CHANGES = (
+    sa.select(change, fse.c.number.label("named"))
+    .join(share, change.c.ref == share.c.id)
+    .join(fse, share.c.fse_id == fse.c.id)
+    .where((change.c.kind == "dre") & (change.c.id > sa.bindparam("b_after")))
     .where(fse.c.practice == sa.bindparam("b_practice"))
     .order_by(change.c.id)
     .limit(sa.bindparam("b_limit"))
@@ -120,7 +129,7 @@ def last_change(tx: Transaction) -> int:
 def changes_after(tx: Transaction, practice: str, after: int, limit: int) -> list[Change]:
     """This practice's changes of state behind that place, oldest first."""
     values = {"b_practice": practice, "b_after": after, "b_limit": limit}
-    found = [*tx.rows(_FSE_CHANGES, values), *tx.rows(_LOT_CHANGES, values)]
+    found = [row for query in (_FSE_CHANGES, _DRE_CHANGES, _LOT_CHANGES) for row in tx.rows(query, values)]
     return [_change(row) for row in sorted(found, key=lambda row: row.id)[:limit]]
 
 

@@ -178,7 +178,7 @@ def test_keys_are_plain_words(rig: Rig) -> None:
     for key in ("", "a b", "é", "x" * 101, "a\tb", "../x", "<script>"):
         encoded = key.encode("utf-8").decode("latin-1")
         status, _, body = ask(rig, "POST", "/v1/send", **{"Idempotency-Key": encoded})
-        assert (status, body["code"]) == (400, "key"), key
+        assert (status, body["code"]) == (400, "idempotency-key"), key
         assert "script" not in body["detail"]
     assert ask(rig, "POST", "/v1/send", **{"Idempotency-Key": "a-b.c:1"})[0] == 200
 
@@ -186,7 +186,7 @@ def test_keys_are_plain_words(rig: Rig) -> None:
 def test_a_key_is_needed(rig: Rig) -> None:
     """A write without a key is 400, and nothing is done."""
     status, _, body = ask(rig, "POST", "/v1/lots")
-    assert (status, body["code"]) == (400, "key")
+    assert (status, body["code"]) == (400, "idempotency-key")
 
 
 def test_html_stays_text(rig: Rig, client: Client) -> None:
