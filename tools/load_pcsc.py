@@ -41,7 +41,7 @@ def pcsc(bench: Bench) -> dict[str, float]:
     bench.make_cards(["cps-gp-sector1", "vitale-family"])
     with ExitStack() as stack:
         pcscd = _three_readers(bench, stack)
-        os.environ["PCSCLITE_CSOCK_NAME"] = str(pcscd.socket)  # read once, at the first call of the library
+        os.environ["PCSCLITE_CSOCK_NAME"] = pcscd.socket_name  # read once, at the first call of the library
         ours, constant, virtual = in_turns(
             _Client(OURS, 1).pair,
             _Client(CONSTANT, 0).pair,

@@ -113,12 +113,12 @@ def _real(bench: Bench, say: Say, stack: ExitStack) -> TwoSlots:
     if emulator.poll() is not None:
         raise GatewayError(f"The emulated reader has ended: {log.read_text().strip()}")
     pcscd = stack.enter_context(Pcscd(folder / "conf", folder / "pcscd.log"))
-    os.environ[SOCKET] = str(pcscd.socket)  # read by libpcsclite once, at the first call
+    os.environ[SOCKET] = pcscd.socket_name  # read by libpcsclite once, at the first call
     stack.callback(os.environ.pop, SOCKET, None)
     reader = stack.enter_context(PcscReader([NAME]))
     _until(lambda: reader.slot("CPS").why_empty is None, lambda: f"{reader.slot('CPS').emptiness()}")
     say(f"pcscd and libccid see the emulated reader ({MODEL}); other programs too, with")
-    say(f"  export {SOCKET}={pcscd.socket}")
+    say(f"  export {SOCKET}={pcscd.socket_name}")
     return _OverPcsc(bench, reader, Path(f"{link}.control"))
 
 

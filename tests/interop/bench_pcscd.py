@@ -3,10 +3,7 @@
     with Pcscd(folder, reader_conf=vpcd_conf(port)) as pcscd:      # or conf_dir=… written by `emulate`
         print(pcscd.run("opensc-tool", "-n").stdout)
 
-The daemon runs in a mount namespace where /run/pcscd is an empty tmpfs, so that it neither sees nor
-disturbs the machine's own pcscd; clients outside reach it through PCSCLITE_CSOCK_NAME
-(`Pcscd.environment`). libpcsclite reads that name once per process: one daemon per client process. Where
-namespaces are forbidden the daemon is given a socket of ours, as systemd does (sd_listen_fds(3)).
+The daemon is `tools.pcscd`: libpcsclite reads where it is once per process, so one daemon per client process.
 """
 
 from __future__ import annotations
@@ -19,16 +16,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pytest
 
+from tools.pcscd import TOGETHER, PcscdError, isolation
+from tools.pcscd import Pcscd as Daemon
+
 BINARIES = Path(sys.executable).parent
 DRIVERS = Path("/usr/lib/pcsc/drivers/serial")
-RUN = Path("/run/pcscd")
 READY_SECONDS = 30
 END_SECONDS = 10
 RUN_SECONDS = 60
@@ -36,12 +34,6 @@ LOG_TAIL = 6000  # characters shown when a test fails
 
 WITNESSES: list[Pcscd | Emulated] = []
 """What runs now; its log is shown when a test fails."""
-
-# What runs inside the namespace; $1 the mount point, $2… the daemon. `exec` keeps the process number.
-INSIDE = 'mount -t tmpfs tmpfs "$1" && mkdir -p /run/pcscd && shift && exec "$@"'
-# What gives the daemon its socket without a namespace: descriptor 3, and LISTEN_PID is the process itself.
-ACTIVATED = 'exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'
-TOGETHER = ("setpriv", "--pdeathsig", "KILL")  # nothing outlives the test run
 
 
 def needs(*programs: str, files: tuple[Path, ...] = ()) -> None:
@@ -106,18 +98,7 @@ def end(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> int:
         return process.wait(END_SECONDS)
 
 
-@cache
-def isolation() -> tuple[str, ...]:
-    """The unshare(1) command that works here, or nothing where namespaces are forbidden."""
-    ways = (("unshare", "-m"), ("unshare", "-Urm"))
-    for way in ways[os.geteuid() != 0 :]:
-        trial = [*way, "mount", "-t", "tmpfs", "tmpfs", "/run"]
-        if subprocess.run(trial, capture_output=True, timeout=20, check=False).returncode == 0:
-            return way
-    return ()
-
-
-class Pcscd:
+class Pcscd(Daemon):
     """One daemon in the foreground: `with Pcscd(folder, conf_dir=…) as pcscd`.
 
     `folder` takes the log, the home of the clients and, unless `conf_dir` is given, the configuration
@@ -132,95 +113,32 @@ class Pcscd:
         reader_conf: str = "",
         level: str = "--debug",
     ) -> None:
-        self.folder, self.level = folder, level
+        self.folder = folder
         self.conf_dir = conf_dir or folder / "reader.conf.d"
         self.home = folder / "home"
-        self.log_file = folder / "pcscd.log"
         self.home.mkdir(parents=True, exist_ok=True)
         if conf_dir is None:
             self.conf_dir.mkdir(exist_ok=True)
             (self.conf_dir / "reader").write_text(reader_conf, encoding="ascii")
-        self._process: subprocess.Popen[bytes] | None = None
-        self._activated = folder / "pcscd.comm"
-        self._said = 0
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        super().__init__(self.conf_dir, folder / "pcscd.log", level)
 
     def start(self) -> None:
         """Start the daemon and wait until it takes clients."""
         needs("pcscd", "unshare", "setpriv")
-        daemon = ["pcscd", "--foreground", self.level, "-c", str(self.conf_dir)]
-        way = isolation()
-        self._activated.unlink(missing_ok=True)
-        self._said = len(self.log)
-        with self.log_file.open("ab") as log:
-            if way:
-                place = RUN if RUN.is_dir() else RUN.parent
-                command = [*TOGETHER, *way, "sh", "-c", INSIDE, "sh", str(place), *daemon]
-                self._process = self._spawn(command, log.fileno(), subprocess.DEVNULL)
-            elif os.geteuid() == 0:
-                self._process = self._spawn_activated(daemon, log.fileno())
-            else:
-                unavailable("this machine allows neither namespaces nor root: pcscd cannot be started")
+        if not isolation() and os.geteuid() != 0:
+            unavailable("this machine allows neither namespaces nor root: pcscd cannot be started")
         WITNESSES.append(self)
         try:
-            wait_for(self._listens, lambda: f"pcscd did not start:\n{self.log}")
-        except BaseException:
+            super().start()
+        except PcscdError as wrong:
             self.stop()
-            raise
-
-    def _spawn(self, command: list[str], log: int, stdin: int) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C goes to the test run, which then ends the daemon.
-        return subprocess.Popen(command, stdin=stdin, stdout=log, stderr=log, start_new_session=True)
-
-    def _spawn_activated(self, daemon: list[str], log: int) -> subprocess.Popen[bytes]:
-        with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(os.fspath(self._activated))
-            listening.listen(16)
-            return self._spawn([*TOGETHER, "sh", "-c", ACTIVATED, "sh", *daemon], log, listening.fileno())
-
-    def _listens(self) -> bool:
-        process = self._running()
-        if process.poll() is not None:
-            pytest.fail(f"pcscd ended at once (code {process.returncode}):\n{self.log}", pytrace=False)
-        if self.level in ("--debug", "--info") and "daemon ready" not in self.log[self._said :]:
-            return False
-        with socket.socket(socket.AF_UNIX) as client:
-            try:
-                client.connect(self.socket_name)
-            except OSError:
-                return False
-            return True
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None, "pcscd is not started"
-        return self._process
+            pytest.fail(f"{wrong}\n{self.log}", pytrace=False)
 
     def stop(self) -> None:
         """End the daemon: asked first, then killed."""
-        process, self._process = self._process, None
-        if process is not None:
+        super().stop()
+        if self in WITNESSES:
             WITNESSES.remove(self)
-            end(process)
-
-    @property
-    def pid(self) -> int:
-        """The daemon's process number."""
-        return self._running().pid
-
-    @property
-    def socket_name(self) -> str:
-        """Where clients outside the namespace reach the daemon."""
-        if self._activated.exists():
-            return os.fspath(self._activated)
-        return f"/proc/{self.pid}/root{RUN}/pcscd.comm"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -234,11 +152,6 @@ class Pcscd:
             "LANG": "C.UTF-8",
             "PATH": f"{BINARIES}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
-
-    @property
-    def log(self) -> str:
-        """What the daemon has said so far."""
-        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def run(
         self,

@@ -21,7 +21,7 @@ from gateway.errors import GatewayError
 from gateway.secret import Secret
 from reader.errors import ReaderError
 from reader.pcsc import PcscReader
-from tests.interop.bench_pcscd import TOGETHER
+from tools.pcscd import TOGETHER
 
 CHALLENGE = CommandAPDU(0, 0x84, 0, 0, b"", 8)
 SETTLED = 10.0

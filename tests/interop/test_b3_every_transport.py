@@ -31,9 +31,10 @@ from reader.transport.galss import GalssServer
 from reader.vpcd import VpcdCard, framed
 from tests.interop import b3_bench
 from tests.interop.b3_bench import ATR_T0, ATR_T1, answers, commands, expected, extended_commands, length_card
-from tests.interop.bench_pcscd import DRIVERS, TOGETHER, Pcscd, end, free_ports, needs, vpcd_conf
+from tests.interop.bench_pcscd import DRIVERS, Pcscd, end, free_ports, needs, vpcd_conf
 from tests.reader.host_bench import card_in, emulated, reader_on
 from tests.reader.phoenix_lines import phoenix
+from tools.pcscd import TOGETHER
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import tools.pcscd
 from tests.interop import bench_pcscd
 from tests.interop.bench_pcscd import WITNESSES, Pcscd, free_ports, needs, vpcd_conf, wait_for
 
@@ -40,7 +41,7 @@ def test_two_daemons_do_not_see_each_other(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="without root and without namespaces there is no pcscd")
 def test_a_daemon_where_namespaces_are_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon takes a socket that is given to it, and starts again on a fresh one."""
-    monkeypatch.setattr(bench_pcscd, "isolation", lambda: ())
+    monkeypatch.setattr(tools.pcscd, "isolation", lambda: ())
     with named(tmp_path, "Plain") as pcscd:
         first = pcscd.pid
         pcscd.stop()

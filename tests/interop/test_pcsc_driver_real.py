@@ -16,10 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tests.interop.bench_pcscd import BINARIES, DRIVERS, RUN, Emulated, Pcscd, needs, wait_for
+from tests.interop.bench_pcscd import BINARIES, DRIVERS, Emulated, Pcscd, needs, wait_for
 from tests.interop.conftest import CardFile
 from tests.interop.desk import VPCD, Desk, Put
 from tests.interop.pcsc_client import Client, Refused
+from tools.pcscd import RUN
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("pyscard")]
 NAME = "Vitale Gateway"

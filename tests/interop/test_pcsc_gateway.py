@@ -17,8 +17,9 @@ import pytest
 
 from gateway.clock import SystemClock
 from gateway.exchange.calendar import legal_day
-from tests.interop.bench_pcscd import BINARIES, DRIVERS, TOGETHER, Emulated, Pcscd, needs, wait_for
+from tests.interop.bench_pcscd import BINARIES, DRIVERS, Emulated, Pcscd, needs, wait_for
 from tools.bench import Bench
+from tools.pcscd import TOGETHER
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("pyscard")]
 PROFILES = ("cps-gp-sector1", "vitale-single")

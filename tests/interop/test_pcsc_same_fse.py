@@ -16,9 +16,10 @@ import pytest
 
 from gateway.clock import SimulatedClock
 from gateway.lots.fse import Fse
-from tests.interop.bench_pcscd import DRIVERS, Emulated, Pcscd, isolation, needs, unavailable, wait_for
+from tests.interop.bench_pcscd import DRIVERS, Emulated, Pcscd, needs, unavailable, wait_for
 from tests.interop.same_fse import DOCTOR, MOMENT, PATIENTS
 from tools.bench import Bench
+from tools.pcscd import isolation
 
 pytestmark = [pytest.mark.interop, pytest.mark.usefixtures("pyscard")]
 ROOT = Path(__file__).resolve().parents[2]

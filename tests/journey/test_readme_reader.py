@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.bench_pcscd import DRIVERS, RUN, TOGETHER, end, isolation, needs, unavailable, wait_for
+from tests.interop.bench_pcscd import DRIVERS, end, needs, unavailable, wait_for
+from tools.pcscd import RUN, TOGETHER, isolation
 
 pytestmark = pytest.mark.interop
 ROOT = Path(__file__).resolve().parents[2]
