@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from card.layout import ssv
-from card.profile import Person
+from card.profile import AmcEntry, Person
 from gateway.billing.request import Practitioner
 from gateway.lots.organism import Organism
 from gateway.records.noemie_file import NoemieReturn
@@ -185,13 +185,16 @@ def _contracts(patient: Patient) -> Iterator[Contract]:
         return
     ended = patient.trouble == trouble.INSURER_CLOSED
     for person in patient.profile.people:
-        if (cover := person.mutuelle) is not None:
+        cover = person.mutuelle or person.amc
+        if cover is not None:
             yield Contract(
                 insurer=insurer_number(cover.number),
                 nir=patient.profile.nir[:13],
                 birth_date=f"{person.birth_date:%y%m%d}",
                 name=cover.contract,
+                member=cover.member if isinstance(cover, AmcEntry) else "",
                 periods=((_LONG[0], patient.since - timedelta(days=1) if ended else _LONG[1]),),
                 linked=patient.trouble != trouble.INSURER_NOT_LINKED,
+                treatment=cover.treatment if isinstance(cover, AmcEntry) else "",
                 refuses=patient.trouble == trouble.INSURER_REFUSES,
             )

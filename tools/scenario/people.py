@@ -14,7 +14,7 @@ from random import Random
 
 from card.layout import ssv
 from card.layout.nir import nir_key
-from card.profile import CoverageEntry, InsuredProfile, MutuelleEntry, Period, Person
+from card.profile import AmcEntry, CoverageEntry, InsuredProfile, MutuelleEntry, Period, Person
 
 SCHEMES = (
     ("general", 0.66, ("01", "349", "0349")),
@@ -26,6 +26,10 @@ SCHEMES = (
 """Name, part of the insured, and régime, caisse and centre of the card."""
 
 INSURERS = ("99999991", "99999992", "99999993")
+BY_DRE = ("99999994", "99999995")
+"""Insurers reached through the caisse (group 107), and by a DRE of the professional (group 109)."""
+_IN_THIRD_PARTY = "22"
+"""109.4: DRE with third-party payment; outside it the caisse hands the share on."""
 CONTRACTS = ("tm100", "tm100", "responsible")
 
 CARD_RIGHTS_ENDED, CARD_EXPIRED, CARD_STOLEN = "card-rights-ended", "card-expired", "card-stolen"
@@ -71,7 +75,8 @@ class Patient:
     @property
     def contract(self) -> str:
         """The name of the complementary contract, "" without one."""
-        return "" if self.holder.mutuelle is None else self.holder.mutuelle.contract
+        cover = self.holder.mutuelle or self.holder.amc
+        return "" if cover is None else cover.contract
 
     def has(self, trouble: str, on: date) -> bool:
         """Whether this trouble has begun."""
@@ -123,6 +128,8 @@ def _patient(rng: Random, index: int, scheme: str, start: date) -> Patient:
 def _holder(
     rng: Random, index: int, scheme: str, born: date, *, woman: bool, ald: bool, pregnant: bool
 ) -> Person:
+    by_dre = rng.random() < 0.35
+    covered = scheme != "css" and rng.random() < 0.8
     situation = ssv.SITUATION_ALSACE_MOSELLE if scheme == "alsace-moselle" else ssv.SITUATION_PLAIN
     coverage = [CoverageEntry(_LONG, ald, situation)]
     if pregnant:
@@ -138,13 +145,18 @@ def _holder(
         rights=(_LONG,),
         coverage=tuple(coverage),
         css=_LONG if scheme == "css" else None,
-        mutuelle=_mutuelle(rng) if scheme != "css" and rng.random() < 0.8 else None,
-        amc=None,
+        mutuelle=_mutuelle(rng) if covered and not by_dre else None,
+        amc=_amc(rng, index) if covered and by_dre else None,
     )
 
 
 def _mutuelle(rng: Random) -> MutuelleEntry:
     return MutuelleEntry(rng.choice(INSURERS), rng.choice(CONTRACTS), "01", _LONG)
+
+
+def _amc(rng: Random, index: int) -> AmcEntry:
+    number, contract = rng.choice(BY_DRE), rng.choice(CONTRACTS)
+    return AmcEntry(number, f"TESTMEMBER{index}", contract, _IN_THIRD_PARTY, "amc.test", _LONG)
 
 
 def _child(rng: Random, parent: Person, start: date) -> Person:
@@ -189,6 +201,8 @@ def _may_have(patient: Patient, trouble: str) -> bool:
         return patient.ald
     if trouble == CAISSE_UNKNOWN:
         return patient.scheme in ("general", "alsace-moselle")
+    if trouble == INSURER_NOT_LINKED:
+        return patient.holder.mutuelle is not None
     return bool(patient.contract) if trouble in _OF_INSURERS else True
 
 

@@ -13,7 +13,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 24, 84, 56
 _INK, _FAINT, _PAPER = "#22303c", "#d9dee3", "#ffffff"
 COLOURS = ("#2f6f9f", "#e0913a", "#6a9c5b", "#9a6bb0")
 """Blue, orange, green, violet: told apart by people who see no red or no green."""
-_STEPS = (1, 2, 5)
+_STEPS = (1, 2, 2.5, 5)
 
 
 def stacked(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
@@ -83,7 +83,7 @@ def _grid(top: float) -> Iterator[str]:
     for at in range(5):
         value, height = top * at / 4, _y(top * at / 4, top)
         yield f'<path d="M{_LEFT} {height:.1f}H{WIDTH - _RIGHT}" stroke="{_FAINT}"/>'
-        yield _text(_LEFT - 10, height + 4, f"{value:,.0f}".replace(",", " "), "end")
+        yield _text(_LEFT - 10, height + 4, f"{value:,.1f}".removesuffix(".0").replace(",", " "), "end")
 
 
 def _inner_width() -> float:

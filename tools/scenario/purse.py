@@ -6,7 +6,6 @@ what was withheld; a share that nobody answers is remembered until the end of th
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -70,14 +69,12 @@ class Purse:
         if payer == CAISSE:
             self._receipts.pop((COMPLEMENTARY, sheet), None)
 
-    def unanswered(self) -> Counter[str]:
-        """How many shares were never answered, by payer."""
-        return Counter(payer for payer, _ in self._receipts)
+    def unanswered(self, payer: str) -> list[Sheet]:
+        """The sheets whose share this payer never answered."""
+        return [sheet for who, sheet in self._receipts if who == payer]
 
     def never_came(self) -> Iterator[str]:
         """The first share that the caisse owes and never spoke of."""
-        for (payer, sheet), cents in self._receipts.items():
-            if payer == CAISSE:
-                where = f"sheet {sheet[1]} of {sheet[0]}"
-                yield f"{where}: {euros(cents)} of the caisse never came, and no refusal did"
-                return
+        for sheet in self.unanswered(CAISSE)[:1]:
+            where, cents = f"sheet {sheet[1]} of {sheet[0]}", self._receipts[CAISSE, sheet]
+            yield f"{where}: {euros(cents)} of the caisse never came, and no refusal did"

@@ -57,6 +57,10 @@ class Till:
             self._answered.add(answer)
             yield from self._posted(day, one, self._sheets[one.number])
 
+    def patient_of(self, number: int) -> int:
+        """Whose sheet it is."""
+        return self._sheets[number].patient
+
     def settled(self, day: date, bill: Bill) -> None:
         """The patient has paid a bill."""
         self.open[bill.number] -= bill.cents
@@ -71,14 +75,16 @@ class Till:
         self.payers[month_of(seen.day), flow] += cents
         if said.paid:
             self.delays[flow, (day - seen.day).days] += 1
-        if said.paid and said.code:
+        if said.paid and said.code and not seen.by_dre:
             self.refusals[said.code] += 1
         refused = self._refused(said, seen)
         if refused:
             yield Bill(seen.number, refused)
 
     def _refused(self, said: Payment, seen: Seen) -> int:
-        """Cents that this answer leaves to the patient."""
-        if not said.complementary and not said.paid:
-            return seen.charged_cents - seen.desk_cents
-        return seen.amc_cents if said.code else 0
+        """Cents that this answer leaves to the patient; an insurer that was asked answers for itself."""
+        if said.complementary:
+            return 0 if said.paid else seen.amc_cents
+        if not said.paid:
+            return seen.charged_cents - seen.desk_cents - (seen.amc_cents if seen.by_dre else 0)
+        return seen.amc_cents if said.code and not seen.by_dre else 0

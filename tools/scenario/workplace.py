@@ -21,7 +21,7 @@ from gateway.exchange.mailbox import Maildir
 from gateway.pipeline import Billed, bill, make_lots
 from gateway.pki import OppositionList, Trust
 from gateway.returns import opener
-from gateway.store.rows import FseRow, Payment
+from gateway.store.rows import Counts, FseRow, Payment
 from gateway.store.states import FseState, LotState
 from gateway.store.store import Store
 from reader.emulated import EmulatedReader
@@ -40,7 +40,8 @@ _OPEN = (LotState.SEALED, LotState.SENDING, LotState.SENT, LotState.OVERDUE, Lot
 class Seen:
     """One visit that is in the chain, as the receipt says it; amounts in cents.
 
-    `amc_cents`: asked of the insurer; `amo_back_cents`, `amc_back_cents`: what the patient advanced for them.
+    `amc_cents`: asked of the insurer, by a demand of its own when `by_dre`; `amo_back_cents` and
+    `amc_back_cents`: what the patient advanced for caisse and insurer.
     """
 
     where: str
@@ -53,6 +54,7 @@ class Seen:
     amo_back_cents: int
     amc_back_cents: int
     third_party: str
+    by_dre: bool
 
 
 class Workplace:
@@ -118,6 +120,7 @@ class Workplace:
             amo_back_cents=price.amo_cents if price.third_party == "none" else 0,
             amc_back_cents=0 if full else price.amc_cents,
             third_party=price.third_party,
+            by_dre=bool(billed.demand),
         )
 
     def send(self, sender: Sender) -> int:
@@ -146,9 +149,13 @@ class Workplace:
 
     @property
     def unanswered(self) -> int:
-        """Lots without a receipt, and sheets in no lot."""
+        """Lots without a receipt, and sheets and demands in no lot."""
         counts = self.practice.store.counts()
-        return sum(counts.lots.get(state, 0) for state in _OPEN) + counts.fse.get(FseState.SIGNED, 0)
+        return sum(counts.lots.get(state, 0) for state in _OPEN) + self._unsent(counts)
+
+    @staticmethod
+    def _unsent(counts: Counts) -> int:
+        return counts.fse.get(FseState.SIGNED, 0) + counts.shares.get(FseState.SIGNED, 0)
 
     def sheets(self) -> list[FseRow]:
         """Every sheet in the gateway's store, oldest last."""

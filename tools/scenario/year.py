@@ -41,7 +41,7 @@ from tools.scenario.ledgers import (
     open_ledgers,
 )
 from tools.scenario.national import LISTS, National, publish_lists
-from tools.scenario.people import CARD_STOLEN, Patient, population
+from tools.scenario.people import CARD_STOLEN, INSURER_NOT_LINKED, INSURER_UNKNOWN, Patient, population
 from tools.scenario.purse import ACCOUNTS, FLOW_OF, Purse
 from tools.scenario.till import Bill, Till
 from tools.scenario.workplace import CPS, Workplace, directory_file
@@ -313,7 +313,7 @@ class Year:
                 outcome.refusals["by the caisse, complementary share", code] += count
         for account in self._office.owed.values():
             outcome.owed += account
-        if silent := self._purse.unanswered()[COMPLEMENTARY]:
+        if silent := len(self._purse.unanswered(COMPLEMENTARY)):
             outcome.refusals["by nobody", "never handed on to the complementary"] += silent
         outcome.faults += self._loose_ends()
 
@@ -329,7 +329,15 @@ class Year:
             yield from self._stores(where, till)
         yield from self._purse.faults
         yield from self._purse.never_came()
+        yield from self._lost_shares()
         yield from self._closing()
+
+    def _lost_shares(self) -> Iterator[str]:
+        """Shares that nobody answered although the caisse and the insurer know the member and are linked."""
+        for billing, number in self._purse.unanswered(COMPLEMENTARY):
+            patient = self._people[self._tills[self._where[billing]].patient_of(number)]
+            if patient.trouble not in (INSURER_UNKNOWN, INSURER_NOT_LINKED):
+                yield f"sheet {number} of {billing}: the complementary share was lost on its way"
 
     def _closing(self) -> Iterator[str]:
         """What care cost is what four parties have borne."""
