@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,7 +120,8 @@ class Office:
                 if current.lookup(card.serial) is None
             ]
             if added:
-                update = encode_update(current, self.clock.now(), added, [])
+                issued = max(self.clock.now(), current.issued + timedelta(seconds=1))  # later than the last
+                update = encode_update(current, issued, added, [])
                 current = current.apply(update)
                 name = f"{self.opposition.stem}-{current.number:09d}.update"
                 self.opposition.with_name(name).write_bytes(update)
