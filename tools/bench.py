@@ -121,8 +121,11 @@ class Bench:
             decryption=self.authority.practice_keys(practice).decryption,
         )
 
-    def write_settings(self, port: int) -> Path:
-        """`vitale-gateway.toml` for this world, the receiver on `port` of loopback; kept if it is there."""
+    def write_settings(self, port: int, api: int = 0) -> Path:
+        """`vitale-gateway.toml` for this world, the receiver on `port` of loopback; kept if it is there.
+
+        `api`: the port of the gateway's HTTP API, 0 for none.
+        """
         target = self.root / "vitale-gateway.toml"
         if target.exists():
             return target
@@ -131,7 +134,10 @@ class Bench:
         for example, here in _SETTINGS.items():
             assert f'"{example}"' in text, f"the example settings have no {example}"
             text = text.replace(f'"{example}"', f'"{here}"')
-        target.write_text(text.replace("port = 2525", f"port = {port}"), encoding="utf-8")
+        text = text.replace("port = 2525", f"port = {port}")
+        if api:
+            text += f'\n[api]\nport = {api}\ntokens = "tokens.json"\n'
+        target.write_text(text, encoding="utf-8")
         return target
 
 
@@ -165,19 +171,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where everything is made")
     parser.add_argument("--port", type=int, default=2525, help="where the receiver will listen")
+    parser.add_argument("--api", type=int, default=0, metavar="PORT", help="offer the HTTP API there")
     options = parser.parse_args(arguments)
-    if not 1 <= options.port <= 65535:
-        parser.error("--port is a number from 1 to 65535")
-    return finish(
-        "bench", lambda: _make(options.folder, options.port), (GatewayError, IssuerError, ImageError)
-    )
+    if not (1 <= options.port <= 65535 and 0 <= options.api <= 65535):
+        parser.error("--port is a number from 1 to 65535, --api too, or 0 for none")
+    return finish("bench", lambda: _make(options), (GatewayError, IssuerError, ImageError))
 
 
-def _make(folder: Path, port: int) -> int:
+def _make(options: argparse.Namespace) -> int:
+    folder, port = options.folder, options.port
     bench = Bench(folder)
     bench.authority.renew_crls(bench.clock.now())
     bench.make_cards(["cps-gp-sector1", "vitale-single"])
-    settings, place = bench.write_settings(port), quote(str(folder))
+    settings, place = bench.write_settings(port, options.api), quote(str(folder))
     print(f"authority, cards, lists and settings are ready in {folder} (PIN 1234); next, in two terminals:")
     print(
         f"  python -m tools.receiver serve --authority {place}/authority --state {place}/receiver "
