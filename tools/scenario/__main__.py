@@ -20,7 +20,7 @@ from tools.scenario.ledgers import PARTIES, Ledgers
 from tools.scenario.plots import ranked, stacked, steps
 from tools.scenario.progress import Progress
 from tools.scenario.summary import borne, causes, delays, encoded, faults, lines, totals
-from tools.scenario.year import MOST_DAYS, Outcome, Year
+from tools.scenario.year import MOST_DAYS, REFUSERS, Outcome, Year
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a chance name is made in it
 _MOST_PEOPLE = 20_000
@@ -117,7 +117,7 @@ def _pictures(outcome: Outcome) -> dict[str, str]:
     drawn = (
         stacked("Who bears the care of each month (EUR)", by_month),
         steps("From care to payment (% of each payer's payments)", "days after the care", _parts(outcome)),
-        ranked("Refusals by cause (shares and sheets)", rows),
+        ranked("Refusals by cause (shares and sheets)", REFUSERS, rows),
     )
     return dict(zip(_PICTURES, drawn, strict=True))
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from math import ceil
 
 WIDTH, HEIGHT = 960, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 24, 84, 56
 _INK, _FAINT, _PAPER = "#22303c", "#d9dee3", "#ffffff"
-COLOURS = ("#2f6f9f", "#e0913a", "#6a9c5b", "#9a6bb0")
-"""Blue, orange, green, violet: told apart by people who see no red or no green."""
+COLOURS = ("#2f6f9f", "#e0913a", "#6a9c5b", "#9a6bb0", "#8a9099", "#c2b04a")
+"""Blue, orange, green, violet, grey, ochre: they differ in lightness too, for who sees no red or no green."""
 _STEPS = (1, 2, 2.5, 5)
 
 
@@ -28,7 +29,8 @@ def stacked(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
             low, high = _y(base, top), _y(base + max(0.0, value), top)
             frame.append(_box(left, high, slot * 0.7, low - high, COLOURS[parts.index(part) % len(COLOURS)]))
             base += max(0.0, value)
-        frame.append(_text(left + slot * 0.35, HEIGHT - _BOTTOM + 22, name, "middle"))
+        if at % _every(slot, 62) == 0:
+            frame.append(_text(left + slot * 0.35, HEIGHT - _BOTTOM + 22, name, "middle"))
     return _sheet(frame)
 
 
@@ -49,15 +51,14 @@ def steps(title: str, below: str, series: Mapping[str, Mapping[int, float]]) -> 
     under = HEIGHT - _BOTTOM + 20
     frame += [
         _text(_LEFT + slot * (number - first + 0.5), under, str(number), "middle")
-        for number in range(first, last + 1)
+        for number in range(first, last + 1, _every(slot, 26))
     ]
     frame.append(_text(_LEFT + _inner_width() / 2, HEIGHT - 14, below, "middle"))
     return _sheet(frame)
 
 
-def ranked(title: str, rows: Sequence[tuple[str, str, float]]) -> str:
-    """Lying bars, longest first: group (its colour), words, value."""
-    groups = list(dict.fromkeys(group for group, _, _ in rows))
+def ranked(title: str, groups: Sequence[str], rows: Sequence[tuple[str, str, float]]) -> str:
+    """Lying bars in their order: group (its colour), words, value."""
     top, label = max((value for _, _, value in rows), default=1), 430
     height = _TOP + 34 * len(rows) + 14
     frame = list(_head(title, groups))
@@ -88,6 +89,11 @@ def _grid(top: float) -> Iterator[str]:
 
 def _inner_width() -> float:
     return WIDTH - _LEFT - _RIGHT
+
+
+def _every(slot: float, room: float) -> int:
+    """Which labels fit: each, each second …"""
+    return ceil(room / slot)
 
 
 def _y(value: float, top: float) -> float:

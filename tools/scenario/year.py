@@ -57,6 +57,11 @@ RENEWED_AFTER = timedelta(days=14)
 _HICCUPS = ("drop-arl:2", "duplicate-arl:3", "duplicate-noemie:2")
 """Each month the national side loses two receipts and says things twice: nothing may be lost or doubled."""
 
+BY_CAISSE, BY_COMPLEMENTARY, AT_DESK = "by the caisse", "by the complementary", "at the desk"
+SHARE_BY_CAISSE, BY_NOBODY = "by the caisse, complementary share", "by nobody"
+REFUSERS = (BY_CAISSE, BY_COMPLEMENTARY, AT_DESK, SHARE_BY_CAISSE, BY_NOBODY)
+"""Who refuses; nobody does when a share is never handed on."""
+
 _AT_THE_DESK = {
     "rights-closed": "no open rights on the card",
     "vitale-expired": "card expired",
@@ -213,7 +218,7 @@ class Year:
         self._tills[visit.where].paper(self._today, cents)
         self._purse.pays(self._today, cents)
         self._bank.post(self._today, DESK, cents)
-        self.outcome.refusals["at the desk", _AT_THE_DESK[refusal.code]] += 1
+        self.outcome.refusals[AT_DESK, _AT_THE_DESK[refusal.code]] += 1
         self.outcome.paper_sheets += 1
         if all(index != patient.index for _, index in self._renewals):
             self._renewals.append((self._today + RENEWED_AFTER, patient.index))
@@ -243,7 +248,7 @@ class Year:
             for number, decision, code in self._national.decisions(judged):
                 self._office.book(views[number], decision, self._today)
                 if code:
-                    self.outcome.refusals["by the caisse", code] += 1
+                    self.outcome.refusals[BY_CAISSE, code] += 1
                     self._purse.is_refused(CAISSE, (views[number].billing_number, number))
             self._book_shares(judged, views)
         self._national.taken.clear()
@@ -251,7 +256,7 @@ class Year:
     def _book_shares(self, judged: Judged, views: dict[int, FseView]) -> None:
         for share in self._national.shares(judged):
             if share.code:
-                self.outcome.refusals["by the complementary", share.code] += 1
+                self.outcome.refusals[BY_COMPLEMENTARY, share.code] += 1
                 self._purse.is_refused(COMPLEMENTARY, (views[share.number].billing_number, share.number))
             elif share.to_insured:
                 view = views[share.number]
@@ -310,11 +315,11 @@ class Year:
             outcome.payers += till.payers
             outcome.delays += till.delays
             for code, count in till.refusals.items():
-                outcome.refusals["by the caisse, complementary share", code] += count
+                outcome.refusals[SHARE_BY_CAISSE, code] += count
         for account in self._office.owed.values():
             outcome.owed += account
         if silent := len(self._purse.unanswered(COMPLEMENTARY)):
-            outcome.refusals["by nobody", "never handed on to the complementary"] += silent
+            outcome.refusals[BY_NOBODY, "never handed on to the complementary"] += silent
         outcome.faults += self._loose_ends()
 
     def _loose_ends(self) -> Iterator[str]:
