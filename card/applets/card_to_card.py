@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+from cryptography.x509.oid import NameOID
 
 from card.iso7816.apdu import CommandAPDU, ResponseAPDU
 from card.kernel.applet import DONE
@@ -24,6 +25,8 @@ from card.kernel.session import Session
 
 # INVENTED(card-to-card): how a CPS really opens a Vitale is not public; these steps and sizes are ours.
 CHALLENGE_SIZE = 16
+# INVENTED(kiosk-authentication): how an update kiosk proves itself is not public, a certificate does here.
+KIOSK_NAME = "BORNE DE MISE A JOUR TEST"
 _ENVIRONMENT = 1  # EXTERNAL_CPS speaks of security environment 1
 _KEY_BITS, _EXPONENT = 2048, 65537
 
@@ -34,10 +37,18 @@ class CardToCard:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._trust: list[x509.Certificate] | None = None
+        self._kiosk: object | None = None
+        self._authenticated_kiosk: object | None = None
+
+    @property
+    def is_kiosk(self) -> bool:
+        """Whether the last key that proved itself, in this application and since power on, is a kiosk's."""
+        key = self._authenticated_kiosk
+        return key is not None and key is self._session.certified_key
 
     def verify_certificate(self, command: CommandAPDU) -> ResponseAPDU:
         """PSO VERIFY CERTIFICATE: on success the certified public key waits in RAM."""
-        self._session.certified_key = None
+        self._session.certified_key = self._kiosk = self._authenticated_kiosk = None
         certificate = _parse(command.data)
         key = certificate.public_key()
         if not isinstance(key, rsa.RSAPublicKey):
@@ -51,6 +62,7 @@ class CardToCard:
         if not any(_issued(authority, certificate) for authority in self._authorities()):
             raise CardError(0x6988)
         self._session.certified_key = key
+        self._kiosk = key if _is_kiosk(certificate) else None
         return DONE
 
     def authenticate(self, command: CommandAPDU) -> ResponseAPDU:
@@ -70,6 +82,7 @@ class CardToCard:
         except InvalidSignature:
             raise CardError(0x6300) from None
         session.security.grant_external(_ENVIRONMENT)
+        self._authenticated_kiosk = self._kiosk
         return DONE
 
     def _authorities(self) -> list[x509.Certificate]:
@@ -98,6 +111,12 @@ def _authenticates(certificate: x509.Certificate) -> bool:
         return False
     rightly = usage.digital_signature and usage.key_encipherment
     return rightly and not (usage.content_commitment or usage.key_cert_sign or usage.crl_sign)
+
+
+def _is_kiosk(certificate: x509.Certificate) -> bool:
+    """The authority says so in the name; a practitioner's certificate carries a number there."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return [name.value for name in names] == [KIOSK_NAME]
 
 
 def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:

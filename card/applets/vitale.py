@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from card.applets.card_to_card import CHALLENGE_SIZE, CardToCard
+from card.applets.rights_update import PUT_DATA, RightsUpdate
 from card.iso7816.apdu import CommandAPDU, ResponseAPDU
 from card.kernel.access import EXTERNAL_CPS
 from card.kernel.applet import Handler, dispatch
@@ -59,19 +60,21 @@ class VitaleApplet:
     """Everything a Vitale 2 answers: free files always, rights and seal after a CPS authenticated."""
 
     proprietary_classes: ClassVar[frozenset[int]] = frozenset()
-    chained_instructions: ClassVar[frozenset[int]] = frozenset((0x2A, 0x82))
+    chained_instructions: ClassVar[frozenset[int]] = frozenset((0x2A, 0x82, PUT_DATA))
 
     def __init__(self, memory: Memory, rng: Callable[[int], bytes]) -> None:
         session = self._session = Session(memory, rng)
         self._selection = Selection(session, frozenset((FCI, FCP, NOTHING)), any_fid=True)
         self._crypto = CryptoCommands(session, _ALGORITHMS)
         self._card_to_card = CardToCard(session)
+        self._update = RightsUpdate(session, self._card_to_card)
         self._handlers: dict[int, Handler] = file_handlers(session, self._selection) | {
             0x22: self._crypto.manage,
             0x2A: self._security_operation,
             0x82: self._in_application(self._card_to_card.authenticate),
             0x84: self._challenge,
             0xCA: self._crypto.count,
+            PUT_DATA: self._in_application(self._update.put),
         }
 
     def owns(self, name: bytes) -> bool:

@@ -10,8 +10,8 @@ Keys in the memory, for tree "ias" (or "2ter"), path = FIDs from 3F00, in hex:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from card.iso7816 import tlv
 from card.kernel.access import Conditions, read_rules
@@ -203,6 +203,17 @@ class FileSystem:
         """Put new content into an EF, durable before it can be read."""
         self._memory.put(ef.key + "#", content)
         ef.content = content
+
+    def rewrite(self, contents: Mapping[Ef, bytes]) -> None:
+        """Give transparent files new contents and sizes, all of them durable together or none."""
+        with self._memory.transaction():
+            for ef, content in contents.items():
+                spec, life = _parse_header(self._memory.get(ef.key) or b"")
+                assert isinstance(spec, EfSpec)  # noqa: S101 - made from the header of an EF
+                self._memory.put(ef.key, _header(replace(spec, size=len(content)), life))
+                self._memory.put(ef.key + "#", content)
+        for ef in contents:
+            self._attach(ef.key)
 
     def create(self, parent: Df, spec: DfSpec | EfSpec) -> Df | Ef:
         """Add a file (and what is below it), durable; the caller has checked that it may."""
