@@ -9,14 +9,14 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from gateway.billing.engine import Price, price
 from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.care import CareAct, Parties
 from gateway.errors import GatewayError
-from gateway.exchange.calendar import legal_day, send_deadline
+from gateway.exchange.calendar import legal_day, resend_deadline, send_deadline
 from gateway.lots.fse import Fse, Rectified, encode_fse
 from gateway.lots.half_sealed import HalfSealed
 from gateway.lots.lot import LotHeader, build_lot, cut
@@ -146,7 +146,7 @@ def kept_form(
         mode=act.mode_code,
         third_party=priced.third_party,
         elaborated=practice.clock.now(),
-        deadline=send_deadline(act.date, third_party=priced.third_party != "none"),
+        deadline=_deadline(practice, act, priced, rectified),
         body=fse.to_bytes(),
         base_cents=priced.base_cents,
         amo_cents=priced.amo_cents,
@@ -160,6 +160,12 @@ def kept_form(
         share=built.share,
         rectifies=rectified.number if rectified else 0,
     )
+
+
+def _deadline(practice: Practice, act: CareAct, priced: Price, rectified: Rectified | None) -> date:
+    """The last legal day to send it, from the care on; what was refused has two working days more."""
+    first = send_deadline(act.date, third_party=priced.third_party != "none")
+    return first if rectified is None else max(first, resend_deadline(legal_day(practice.clock.now())))
 
 
 def _lots_of_group(practice: Practice, cps: CpsSession, group: WaitingGroup) -> list[SealedLot]:

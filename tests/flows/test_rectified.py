@@ -10,6 +10,7 @@ import pytest
 from card.personalise import load_profile
 from card.profile import InsuredProfile
 from gateway.errors import StoreError
+from gateway.exchange.calendar import add_working_days
 from gateway.later import rectify
 from gateway.lots.fse import Fse
 from gateway.store.rows import Outcome, Payment
@@ -51,6 +52,7 @@ def test_a_refused_sheet_is_made_anew(flow: Flow) -> None:
     assert (old.state.value, new.state.value, new.rectifies) == ("RECTIFIED", "SIGNED", 1)
     assert (old.base_cents, old.label) == (new.base_cents, new.label)
     assert old.reason == "rectified by FSE 2"
+    assert new.deadline == add_working_days(flow.today, 2) > old.deadline
     flow.lots()
     assert flow.row(2).state.value == "ACCEPTED"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,7 @@ class StoreMachine(RuleBasedStateMachine):
     """Random lives of sheets and lots; the model knows states only."""
 
     numbers = Bundle("numbers")
+    halves = Bundle("halves")
     sheets = Bundle("sheets")
     lots = Bundle("lots")
 
@@ -68,6 +70,52 @@ class StoreMachine(RuleBasedStateMachine):
         self.line.store.keep_fse(self.line.fse(number))
         self.fse[number] = "SIGNED"
         return number
+
+    @rule(target=halves, number=consumes(numbers))
+    def keep_half(self, number: int) -> int:
+        """A reserved number takes a sheet that waits for the CPS."""
+        self.line.store.keep_fse(self.line.fse(number, waits=True))
+        self.fse[number] = "AWAITING_CPS"
+        return number
+
+    @rule(target=sheets, number=consumes(halves))
+    def sign(self, number: int) -> int:
+        """A sheet that waits is signed, once."""
+        assert number in [one.number for one in self.line.store.fse_awaiting(PRACTICE)]
+        self.line.store.sign_fse(PRACTICE, number, body_of(number))
+        self.fse[number] = "SIGNED"
+        self.refused(lambda: self.line.store.sign_fse(PRACTICE, number, body_of(number)))
+        return number
+
+    @rule(number=st.one_of(consumes(sheets), consumes(halves)))
+    def cancel(self, number: int) -> None:
+        """What is in no lot is withdrawn, and never comes back."""
+        self.line.store.cancel(PRACTICE, number, "by mistake")
+        self.fse[number] = "CANCELLED"
+        self.refused(lambda: self.line.store.cancel(PRACTICE, number, "again"))
+
+    @rule(target=sheets, number=consumes(numbers), data=st.data())
+    def rectify(self, number: int, data: st.DataObject) -> object:
+        """A refused sheet gives its place to a new one; any other keeps it, and the new one is not there."""
+        if not self.fse:
+            return multiple()
+        old = data.draw(st.sampled_from(sorted(self.fse)))
+        new = self.line.fse(number, rectifies=old)
+        if self.fse[old] not in ("REJECTED", "PAYMENT_REJECTED"):
+            self.refused(lambda: self.line.store.keep_fse(new))
+            return multiple()
+        self.line.store.keep_fse(new)
+        self.fse[old], self.fse[number] = "RECTIFIED", "SIGNED"
+        return number
+
+    @staticmethod
+    def refused(work: Callable[[], None]) -> None:
+        """The store refuses this."""
+        try:
+            work()
+        except StoreError:
+            return
+        raise AssertionError("the store allowed what its tables do not have")
 
     @rule(number=sheets)
     def keep_again(self, number: int) -> None:
@@ -218,7 +266,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Each line of history is a step of the tables and starts where the one before ended."""
         for number, state in self.fse.items():
             lines = [row for row in self.line.store.history(number) if row.what == "fse"]
-            assert [row.after for row in lines][:1] == ["SIGNED"]
+            assert lines[0].after in ("SIGNED", "AWAITING_CPS")
             assert lines[-1].after == state
             for one, two in pairwise(lines):
                 assert one.after == two.before
