@@ -33,6 +33,7 @@ _IGNORED = ("kind", "label")
 """What a card profile has beside what an attestation says."""
 
 
+# INVENTED(attestation-form): an attestation of rights is paper; its JSON is the form of the card profiles.
 @dataclass(frozen=True, slots=True)
 class Attestation:
     """The rights that the paper shows, and the days on which it does; `ame`: state medical aid."""

@@ -14,6 +14,7 @@ from gateway.errors import CardRefusal, InputError
 from gateway.lots.parties import PractitionerIds
 
 
+# INVENTED(absent-practitioner): how a sheet is made while its CPS is away is not public; a place is kept.
 @dataclass(frozen=True, slots=True)
 class Place:
     """One professional at one place of practice; `cps_serial` as the card has it."""

@@ -16,6 +16,7 @@ from gateway.lots.organism import Organism
 from gateway.records import b2, security
 
 
+# INVENTED(half-sealed): what software keeps between two signatures is not public; records, 7V and 7K are.
 @dataclass(frozen=True, slots=True)
 class HalfSealed:
     """The draft, and what the Vitale gave for it. `to_bytes` is what is kept until the CPS comes."""
