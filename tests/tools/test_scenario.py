@@ -7,32 +7,41 @@ import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from copy import deepcopy
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.billing.request import Practitioner
+from gateway.billing.tables import Tables
+from gateway.store.rows import Payment
 from tools.scenario.__main__ import plant, world, write
-from tools.scenario.caisse import Letter
+from tools.scenario.caisse import PAYS_AFTER, Letter, Office
 from tools.scenario.care import Diary
 from tools.scenario.ledgers import CAISSE, PARTIES, PATIENT, Ledger, differences, months, open_ledgers
 from tools.scenario.people import population
 from tools.scenario.purse import Purse
 from tools.scenario.summary import borne, causes, faults
+from tools.scenario.till import Bill, Till
+from tools.scenario.workplace import Seen
 from tools.scenario.year import START, Outcome, Year
+
+if TYPE_CHECKING:
+    from conftest import Practice
 
 ROOT = Path(__file__).parents[2]
 SEED, DAYS, INSURED = 7, 31, 30
 SHEET = ("991000009", 1)
 
 
-def run() -> Outcome:
+def run(days: int = DAYS) -> Outcome:
     """A month with thirty insured people, in this process."""
     with world() as root, ExitStack() as stack:
-        year = Year(root, stack, seed=SEED, insured=INSURED, days=DAYS)
+        year = Year(root, stack, seed=SEED, insured=INSURED, days=days)
         return year.run(lambda _day, _sheets, _lots: None)
 
 
@@ -128,6 +137,70 @@ def test_money_that_never_came_is_noticed() -> None:
     assert "21.00 EUR" in next(purse.never_came())
     purse.is_refused(CAISSE, SHEET)
     assert list(purse.never_came()) == []
+
+
+def test_a_payment_that_is_not_posted_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A professional who skips one line of a return: ledger, sheet and gateway's store all tell of it."""
+    posted, skipped = Till.posted, []
+
+    def forgetful(till: Till, day: date, said: list[Payment]) -> Iterator[Bill]:
+        if not skipped and (paid := [one for one in said if one.amo_cents]):
+            skipped.append(paid[0])
+            said = [one for one in said if one is not paid[0] and one.number != paid[0].number]
+        return posted(till, day, said)
+
+    monkeypatch.setattr(Till, "posted", forgetful)
+    found = faults(run(days=8))
+    assert skipped
+    assert "caisse → professional" in found[0]
+    assert any("cents are still open" in one for one in found)
+    assert any("the gateway's store has" in one for one in found)
+
+
+@pytest.fixture
+def office() -> Office:
+    """The caisse's office for one professional."""
+    return Office(Tables.load(), {SHEET[0]: (Practitioner(),)})
+
+
+def test_a_deduction_waits_for_a_later_reimbursement(office: Office, practice: Practice) -> None:
+    """2 EUR that a third-party payment could not bear are taken off the next money that the person gets."""
+    office.book(practice.fse(1).view(), "P", START)
+    assert [account.total() for account in office.owed.values()] == [200]
+    office.book(practice.fse(2, third_party="none").view(), "N", START)
+    (letter,) = office.reimburse(START + PAYS_AFTER)
+    assert (letter.paid_cents, letter.withheld["participation"]) == (2100 - 400, 400)
+    assert [account.total() for account in office.owed.values()] == [0]
+    assert office.waiting == 0
+
+
+def test_a_refused_sheet_costs_the_insured_no_deduction(office: Office, practice: Practice) -> None:
+    """What is not reimbursed has no participation either, and no letter follows."""
+    office.book(practice.fse(1, third_party="none").view(), "R", START)
+    assert list(office.reimburse(START + PAYS_AFTER)) == []
+    assert not office.owed
+
+
+def test_no_more_than_the_cap_of_a_day_is_taken(office: Office, practice: Practice) -> None:
+    """Six consultations on one day with one doctor: 8 EUR, not 12."""
+    for number in range(1, 7):
+        office.book(practice.fse(number).view(), "P", START)
+    assert [account.total() for account in office.owed.values()] == [800]
+
+
+def test_a_share_refused_twice_is_billed_once() -> None:
+    """Caisse and insurer may both say no to a share asked by DRE: the insurer's word counts, once."""
+    till = Till(Ledger("professional"))
+    till.sees(Seen("gp", 1, START, 0, 3000, 0, 900, 0, 0, "full", by_dre=True))
+    said = [
+        Payment(1, 1, True, 2100, 0, "0250062"),
+        Payment(1, 1, False, code="0250060", complementary=True),
+        Payment(1, 1, False, code="0250060", complementary=True),
+    ]
+    bills = [bill for one in said for bill in till.posted(START, [one])]
+    assert bills == [Bill(1, 900)]
+    till.settled(START, bills[0])
+    assert till.open == {1: 0}
 
 
 def test_a_ledger_takes_only_what_its_party_sees() -> None:

@@ -88,11 +88,9 @@ class Patient:
 
     def renewed(self, on: date) -> Patient:
         """The same person with a card that was made or updated on this day: its troubles are over."""
-        whole = replace(self.holder, rights=(_LONG,))
+        people = tuple(replace(one, rights=(_LONG,)) for one in self.profile.people)
         serial = _serial(self.index, 1) if self.trouble != CARD_RIGHTS_ENDED else self.profile.serial
-        profile = replace(
-            self.profile, serial=serial, valid_to=_LONG.end, people=(whole, *self.profile.people[1:])
-        )
+        profile = replace(self.profile, serial=serial, valid_to=_LONG.end, people=people)
         return replace(self, profile=profile, trouble="", since=on)
 
 

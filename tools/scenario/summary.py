@@ -69,6 +69,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "sheets": outcome.sheets,
         "sheets_by_place": dict(sorted(outcome.places.items())),
         "third_party": dict(sorted(outcome.third_party.items())),
+        "attested_sheets": outcome.attested,
         "paper_sheets": outcome.paper_sheets,
         "lots": outcome.lots,
         "charged_cents": sum(outcome.charged.values()),
@@ -119,7 +120,8 @@ def _head(outcome: Outcome) -> Iterator[str]:
     asked = ", ".join(f"{name} {count}" for name, count in outcome.third_party.most_common())
     yield f"{outcome.people} insured ({schemes}), {outcome.days} days of care"
     yield f"{outcome.sheets} sheets in {outcome.lots} lots: {places}"
-    yield f"third-party payment: {asked}; {outcome.paper_sheets} more sheets on paper"
+    yield f"third-party payment: {asked}"
+    yield f"without the card: {outcome.attested} sheets on an attestation, {outcome.paper_sheets} on paper"
     yield f"care for {euros(sum(outcome.charged.values()))}"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from gateway.attestation import Attestation
 from gateway.billing.tables import Tables
 from gateway.care import CareAct
 from gateway.delivery import Opened, Sender, collect, send_due
@@ -95,6 +96,11 @@ class Workplace:
         finally:
             slot.remove()
         return self._seen(visit, billed)
+
+    def see_on_paper(self, visit: Visit, shown: Attestation) -> Seen:
+        """The same without a Vitale, on an attestation of rights: the CPS alone signs."""
+        act = replace(self._act(visit), mode="without-vitale", attestation=shown)
+        return self._seen(visit, bill(self.practice, self._desk.cps, None, act))
 
     def _act(self, visit: Visit) -> CareAct:
         return CareAct(

@@ -22,6 +22,7 @@ from gateway.pki import OppositionList
 from gateway.pki.opposition import Opposition
 from tools.bench import Bench
 from tools.receiver.core import Judged
+from tools.scenario.attested import attestation
 from tools.scenario.caisse import Letter, Office
 from tools.scenario.cards import CardBox, key_pool
 from tools.scenario.care import PHARMACY, Diary, Visit
@@ -44,7 +45,7 @@ from tools.scenario.national import LISTS, National, publish_lists
 from tools.scenario.people import CARD_STOLEN, INSURER_NOT_LINKED, INSURER_UNKNOWN, Patient, population
 from tools.scenario.purse import ACCOUNTS, FLOW_OF, Purse
 from tools.scenario.till import Bill, Till
-from tools.scenario.workplace import CPS, Workplace, directory_file
+from tools.scenario.workplace import CPS, Seen, Workplace, directory_file
 
 START = date(2025, 1, 1)
 MOST_DAYS = 1_000
@@ -82,6 +83,7 @@ class Outcome:
     lots: int = 0
     days: int = 0
     paper_sheets: int = 0
+    attested: int = 0
     schemes: Counter[str] = field(default_factory=Counter)
     places: Counter[str] = field(default_factory=Counter)
     charged: Counter[str] = field(default_factory=Counter)
@@ -194,12 +196,20 @@ class Year:
     # Care
 
     def _receive(self, visit: Visit) -> None:
-        patient = self._people[visit.patient]
+        """The card; when it is refused, an attestation of rights; without one, paper and no third party."""
+        patient, place = self._people[visit.patient], self._places[visit.where]
         try:
-            seen = self._places[visit.where].see(visit, patient)
+            seen = place.see(visit, patient)
         except GatewayError as refusal:
-            self._on_paper(visit, patient, refusal)
-            return
+            self._refuse(patient, refusal)
+            if not _has_attestation(patient):
+                self._on_paper(visit, patient)
+                return
+            seen = place.see_on_paper(visit, attestation(patient, self._today))
+            self.outcome.attested += 1
+        self._book(visit, seen)
+
+    def _book(self, visit: Visit, seen: Seen) -> None:
         self.outcome.sheets += 1
         self.outcome.places[visit.where] += 1
         self.outcome.third_party[seen.third_party] += 1
@@ -210,18 +220,21 @@ class Year:
         self._purse.expects(CAISSE, sheet, seen.amo_back_cents)
         self._purse.expects(COMPLEMENTARY, sheet, seen.amc_back_cents)
 
-    def _on_paper(self, visit: Visit, patient: Patient, refusal: GatewayError) -> None:
-        """No card, no sheet: the patient pays all and has the card renewed."""
+    def _refuse(self, patient: Patient, refusal: GatewayError) -> None:
+        """The card cannot be used: a new one, or an update of this one, is on its way."""
         if refusal.code not in _AT_THE_DESK:
             raise refusal
+        self.outcome.refusals[AT_DESK, _AT_THE_DESK[refusal.code]] += 1
+        if all(index != patient.index for _, index in self._renewals):
+            self._renewals.append((self._today + RENEWED_AFTER, patient.index))
+
+    def _on_paper(self, visit: Visit, patient: Patient) -> None:
+        """No card and no attestation: the patient pays all."""
         cents = self._charge(visit, patient)
         self._tills[visit.where].paper(self._today, cents)
         self._purse.pays(self._today, cents)
         self._bank.post(self._today, DESK, cents)
-        self.outcome.refusals[AT_DESK, _AT_THE_DESK[refusal.code]] += 1
         self.outcome.paper_sheets += 1
-        if all(index != patient.index for _, index in self._renewals):
-            self._renewals.append((self._today + RENEWED_AFTER, patient.index))
 
     def _charge(self, visit: Visit, patient: Patient) -> int:
         practitioner = self._national.practitioners[self._places[visit.where].billing][0]
@@ -360,6 +373,11 @@ class Year:
         kept = sum(row.paid_amo_cents + row.paid_amc_cents for row in rows)
         if kept != till.posted_cents:
             yield f"{where}: the gateway's store has {kept} cents paid, the professional {till.posted_cents}"
+
+
+def _has_attestation(patient: Patient) -> bool:
+    """Two people of three have the paper with them."""
+    return patient.index % 3 != 0
 
 
 def _care_day(view: FseView) -> date:
