@@ -231,9 +231,12 @@ class Parties:
         return self.place.practitioner
 
     def insurer(self, act: CareAct) -> Amc | None:
-        """The insurer with a flow of its own (group 109), when it is the cover that counts."""
+        """The insurer with a flow of its own (group 109), when it is the cover that counts.
+
+        Under a solidarity cover that the compulsory scheme runs (104.15 is 01), the caisse pays both shares.
+        """
         amc, mutuelle, on = self.person.amc, self.person.mutuelle, act.date
-        if amc is None or not amc.includes(on) or act.complementary == "mutuelle":
+        if amc is None or not amc.includes(on) or act.complementary == "mutuelle" or self.person.is_css(on):
             return None
         first = mutuelle is not None and mutuelle.includes(on) and act.complementary != "amc"
         return None if first else amc

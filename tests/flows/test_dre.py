@@ -14,7 +14,9 @@ from gateway.errors import InputError, StoreError
 from gateway.lots.demand import demand_of, is_allowed
 from gateway.lots.fse import Fse
 from gateway.lots.organism import Complementary
+from gateway.office import bill_act
 from gateway.pipeline import make_lots
+from tests.flows.test_without_vitale import attestation
 from tools.bench import PRACTICE
 
 if TYPE_CHECKING:
@@ -157,6 +159,38 @@ def test_a_sheet_without_demand_has_no_body_of_one(flow: Flow) -> None:
     flow.bill()
     with pytest.raises(StoreError, match="DRE of FSE 1"):
         flow.practice.store.fse_bodies(PRACTICE, [1], demands=True)
+
+
+YEAR = {"start": "2026-01-01", "end": "2026-12-31"}
+
+
+def on_paper(flow: Flow, treatment: str, third_party: str, **person: Any) -> str:
+    """An act on an attestation that shows an insurer with this indicator; whom its DRE goes to."""
+    paper = attestation(ame=False)
+    amc = {"number": "99999998", "member": "TESTMEMBER9", "contract": "tm100", "treatment": treatment, **YEAR}
+    paper["beneficiary"][0] |= {"amc": amc, **person}
+    act = {"date": str(flow.today), "acts": [{"code": "G"}], "third_party": third_party}
+    return bill_act(flow.practice, flow.desk, act | {"attestation": paper}).demand
+
+
+def test_without_vitale_and_with_a_demand(flow: Flow) -> None:
+    """The CPS signs both halves of a sheet on an attestation; outside third-party payment 12 asks, 22 not."""
+    flow.unlock()
+    asked = [on_paper(flow, code, how) for code, how in (("22", "full"), ("12", "amo"), ("22", "amo"))]
+    assert asked == [INSURER, INSURER, ""]
+    flow.lots()
+    assert {answer.positive for answer in flow.answers} == {True}
+    assert [flow.row(number).amc_state for number in (1, 2, 3)] == ["ACCEPTED", "ACCEPTED", ""]
+
+
+def test_a_solidarity_cover_of_the_caisse(flow: Flow) -> None:
+    """CSS run by the compulsory scheme: the caisse pays all of it, no insurer is asked; 60 asks nobody."""
+    flow.unlock()
+    assert on_paper(flow, "62", "full", css=YEAR) == ""
+    assert on_paper(flow, "60", "full") == ""
+    assert on_paper(flow, "62", "full") == INSURER
+    view = Fse.parse(flow.practice.store.fse_bodies(PRACTICE, [1])[0]).view()
+    assert (view.complementary_number, view.amo_cents, view.amc_cents) == ("", 3000, 0)
 
 
 def test_under_the_older_profile(open_world: Callable[..., Flow]) -> None:

@@ -108,6 +108,19 @@ def test_the_paper_twin(flow: Flow, tmp_path: Path) -> None:
         flow.practice.store.twin_of(PRACTICE, 2)
 
 
+def test_nobody_is_named_in_the_store(flow: Flow) -> None:
+    """No NIR and no name of the attestation can be read in the store, its trail or what is said of it."""
+    flow.unlock()
+    billed = bill_act(flow.practice, flow.desk, care(flow))
+    store = flow.practice.store
+    said = store.status() + repr(billed) + repr(store.audit_records()) + repr(store.history(1))
+    files = [path for path in flow.bench.root.glob("gateway.db*") if path.is_file()]
+    raw = b"".join(path.read_bytes() for path in files)
+    for secret in (NIR[:13], "TEST-KILO", "KARIM"):
+        assert secret not in said
+        assert secret.encode() not in raw
+
+
 def test_an_attestation_that_does_not_cover_the_day(flow: Flow) -> None:
     """An attestation of last year is refused with its code; nothing is kept."""
     flow.unlock()
