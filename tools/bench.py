@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 TEST_PIN = Secret(b"1234")
 PRACTICE = "demo"
 ADDRESS = "cabinet@practice.test"
+PORTAL_PORT = 8425
+"""Where the receiver's web portal listens unless told otherwise."""
 
 
 @dataclass
@@ -187,9 +189,11 @@ def _make(options: argparse.Namespace) -> int:
     print(f"authority, cards, lists and settings are ready in {folder} (PIN 1234); next, in two terminals:")
     print(
         f"  python -m tools.receiver serve --authority {place}/authority --state {place}/receiver "
-        f"--maildir {place}/mailbox --practice {PRACTICE} --port {port}"
+        f"--maildir {place}/mailbox --practice {PRACTICE} --port {port} "
+        f"--opposition {place}/opposition.txt --portal {PORTAL_PORT}"
     )
     print(f"  vitale-gateway serve --config {quote(str(settings))}")
+    print(f"access codes of the web portal: python -m tools.receiver codes --state {place}/receiver")
     return 0
 
 

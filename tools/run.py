@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,12 +30,14 @@ from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
 from gateway.office import unlock
+from gateway.pki import OppositionList
 from gateway.redact import redact
 from reader.console import finish, plain, said
 from reader.errors import ReaderError
 from reader.trace import Trace
 from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.pcscd import PcscdError
+from tools.portal.register import CONTROLLER, Register, Seal, code_lines
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import start_receiver
 from tools.two_slots import TwoSlots, two_slots
@@ -50,6 +53,7 @@ HELP = """\
   list                      the last FSE and their states
   status                    counts, in plain words
   trace                     the last APDU exchanges, redacted
+  codes                     the access codes of the web portal
   quit                      stop in good order"""
 
 
@@ -108,6 +112,10 @@ class Prompt(cmd.Cmd):
         partial.write_text(json.dumps(act), encoding="utf-8")
         partial.rename(inbox / name)
 
+    def do_codes(self, arg: str) -> None:
+        """Access codes of the portal."""
+        print("\n".join(f"  {line}" for line in code_lines(self.bench.directory("receiver"))))
+
     def do_list(self, arg: str) -> None:
         """The last FSE."""
         for row in self.daemon.practice.store.fse_list(limit=20):
@@ -154,7 +162,7 @@ def _say(text: str) -> None:
         print(f"  · {plain(redact(text))}", flush=True)
 
 
-def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool) -> None:
+def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool, portal: int) -> None:
     bench = Bench(root, SystemClock(), policy)
     bench.make_cards([DOCTOR, PATIENT])
     with ExitStack() as stack:
@@ -167,6 +175,7 @@ def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool) -> None:
                 practice=PRACTICE,
                 day_seconds=day_seconds,
                 opposition=bench.opposition_file,
+                portal_port=portal,
                 say=lambda text: _say(f"receiver: {text}"),
             )
         )
@@ -182,6 +191,7 @@ def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool) -> None:
         daemon = Daemon(
             practice, desk, Inbox(bench.directory("inbox")), SmtpSender("127.0.0.1", receiver.port),
             Maildir(bench.directory("mailbox")), _say, lot_after=timedelta(seconds=2), pause=0.2,
+            refresh=lambda present: replace(present, opposition=OppositionList.load(bench.opposition_file)),
         )  # fmt: skip
         stop = threading.Event()
         thread = threading.Thread(target=daemon.run, args=(stop,), name="gateway")
@@ -189,6 +199,11 @@ def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool) -> None:
         stack.callback(thread.join)
         stack.callback(stop.set)
         print(f"receiver on 127.0.0.1:{receiver.port} ({policy}), one day lasts {day_seconds:g} s")
+        codes = Register(Seal.beside(bench.directory("receiver"))).seal.code
+        print(
+            f"portal on http://127.0.0.1:{receiver.portal_port}/ with the code {codes(PATIENT)} of {PATIENT}"
+        )
+        print(f"or {codes(CONTROLLER)} of the controller; more: the command codes")
         print(f"care acts are taken from {bench.directory('inbox')}; everything is kept in {root}\n{HELP}")
         _converse(Prompt(bench, daemon, place, trace))
         print("stopping …")
@@ -220,6 +235,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pcsc", action="store_true", help="the cards in a serial reader, through pcscd and libccid"
     )
+    parser.add_argument(
+        "--portal", type=int, default=0, metavar="PORT", help="where the web portal listens (a free port)"
+    )
     options = parser.parse_args(arguments)
     if not 0 < options.day < MAX_DAY_SECONDS:
         parser.error("--day is a number of seconds above 0")
@@ -228,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         with contextlib.suppress(KeyboardInterrupt):
-            _serve(options.dir, options.policy, options.day, pcsc=options.pcsc)
+            _serve(options.dir, options.policy, options.day, pcsc=options.pcsc, portal=options.portal)
         print("stopped in good order; everything accepted is kept.")
         return 0
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from gateway.pki.opposition import OppositionList, encode_base
+from tools.portal.office import Office
 from tools.portal.register import Seal
-from tools.portal.server import Portal, portal_app
+from tools.portal.server import Portal, portal_app, portal_office
 from tools.receiver.api import Actions, Controls
 from tools.receiver.config import ReceiverConfig
 
@@ -82,6 +83,7 @@ class Site:
     seal: Seal
     opposition: Path
     config: ReceiverConfig
+    office: Office
 
     def visitor(self, name: str = "") -> Visitor:
         """A browser, signed in as this profile (or as `controleur`) when one is named."""
@@ -100,8 +102,9 @@ def serving(bench: Bench, config: ReceiverConfig, opposition: Path) -> Iterator[
     controls = Controls(
         parts.ledger, parts.faults, lambda _: 0, lambda: clock.now().timestamp(), lambda: None
     )
-    portal = Portal(portal_app(config, parts, Actions(controls)), "127.0.0.1", 0)
+    office = portal_office(config, parts)
+    portal = Portal(portal_app(config, parts, Actions(controls), office), "127.0.0.1", 0)
     try:
-        yield Site(bench, portal.port, Seal.beside(config.state), opposition, config)
+        yield Site(bench, portal.port, Seal.beside(config.state), opposition, config, office)
     finally:
         portal.close()

@@ -14,6 +14,7 @@ from card.personalise import load_profile, read_image
 from gateway.billing.request import Act, Practitioner
 from gateway.billing.rows import WithdrawalRow
 from gateway.pki import OppositionList
+from gateway.pki.opposition import encode_base
 from tests.tools.portal_visitor import Site, serving
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.insured import Insured, InsuredBase
@@ -229,3 +230,18 @@ def test_everything_decided_is_in_force_again_after_a_restart(site: Site) -> Non
         later = again.visitor(WHO)
         later.get("/carte")
         assert "en opposition : perdue" in later.page
+
+
+def test_a_list_written_anew_gets_the_declared_cards_again(site: Site) -> None:
+    """A fresh list without the card is written by somebody else: the card is back on it."""
+    visitor = site.visitor(WHO)
+    visitor.send("/carte", "/carte/opposition", motif="V")
+    fresh = encode_base(7, site.bench.clock.now(), [])
+    OppositionList.parse(fresh).save(site.opposition)
+    assert OppositionList.load(site.opposition).lookup(SERIAL) is None
+    site.office.keep_published()
+    again = OppositionList.load(site.opposition)
+    assert again.lookup(SERIAL) is not None
+    assert again.number == 8
+    site.office.keep_published()
+    assert OppositionList.load(site.opposition).number == 8

@@ -51,6 +51,7 @@ class Office:
     clock: Clock
     rng: Rng = field(repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _seen: tuple[int, int] = (0, 0)
 
     @property
     def today(self) -> date:
@@ -109,6 +110,11 @@ class Office:
         self._publish()
         return target
 
+    def keep_published(self) -> None:
+        """Put declared cards back onto a list that somebody else has written anew."""
+        if self.opposition is not None and self.opposition.exists() and _stamp(self.opposition) != self._seen:
+            self._publish()
+
     def _publish(self) -> None:
         """Write the update that adds what is missing, beside the list, and then the whole list."""
         assert self.opposition is not None
@@ -126,7 +132,7 @@ class Office:
                 name = f"{self.opposition.stem}-{current.number:09d}.update"
                 self.opposition.with_name(name).write_bytes(update)
                 current.save(self.opposition)
-            self.receiver.opposition = current
+            self.receiver.opposition, self._seen = current, _stamp(self.opposition)
 
     # Choices
 
@@ -175,6 +181,11 @@ class Office:
             _withdrawal(code, since) for code, since in self.state.withdrawals() if code in self.medicines
         ]
         self.clerk.use(self.tables.with_rows(rows) if rows else self.tables)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    seen = path.stat()
+    return seen.st_mtime_ns, seen.st_size
 
 
 def _withdrawal(code: str, since: date) -> WithdrawalRow:

@@ -52,9 +52,8 @@ def portal_office(config: ReceiverConfig, parts: Parts) -> Office:
     return office
 
 
-def portal_app(config: ReceiverConfig, parts: Parts, actions: Actions) -> FastAPI:
+def portal_app(config: ReceiverConfig, parts: Parts, actions: Actions, office: Office) -> FastAPI:
     """The whole portal as an application."""
-    office = portal_office(config, parts)
     views, sessions = Views(), Sessions(config.clock, config.rng)
     accounts = Accounts(parts.ledger, parts.vault, office.register, parts.tables)
     seal = office.register.seal

@@ -256,12 +256,15 @@ def _open_api(config: ReceiverConfig, running: RunningReceiver) -> Api:
 
 def _open_portal(config: ReceiverConfig, parts: Parts, running: RunningReceiver) -> Portal:
     try:
-        from tools.portal.server import Portal, portal_app  # noqa: PLC0415 - its framework is an extra
+        from tools.portal.server import Portal, portal_app, portal_office  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as missing:
         raise InputError(f"the portal needs {missing.name}: pip install -e '.[api,bench]'") from None
     assert config.portal_port is not None
-    app = portal_app(config, parts, Actions(_controls(config, running)))
-    return Portal(app, config.host, config.portal_port)
+    office = portal_office(config, parts)
+    app = portal_app(config, parts, Actions(_controls(config, running)), office)
+    portal = Portal(app, config.host, config.portal_port)
+    running._pulses += (Pulse("receiver-lists", office.keep_published, config.say),)
+    return portal
 
 
 def _controls(config: ReceiverConfig, running: RunningReceiver) -> Controls:
