@@ -38,6 +38,7 @@ def make_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service, app.state.say = service, service.daemon.say
+    app.state.connections = lambda: 0  # the server knows better
     app.add_middleware(Limits)
     install(app)
     for router in (_about(), at_desk.router, sheets.router, lots.router, returns.router, events.router):

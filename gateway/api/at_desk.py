@@ -78,14 +78,14 @@ def close_session(gateway: Gateway, write: Writes) -> Response:
 @router.get("/vitale/rights", response_model=CardRights)
 def rights(gateway: Gateway, caller: Asks, on: Day = None) -> CardRights:
     """The rights on the inserted Vitale. The answer holds names and NIR; it is kept nowhere."""
-    found, serial = _read(gateway, gateway.own_desk(caller))
+    found, serial = _read(gateway, caller, "rights read")
     return rights_shown(found, serial, on or legal_day(gateway.practice.clock.now()))
 
 
 @router.get("/vitale/attestation", response_model=AttestationIn)
 def attestation(gateway: Gateway, caller: Asks) -> AttestationIn:
     """An attestation of rights made from the inserted Vitale, as care acts without a Vitale take it."""
-    found, _ = _read(gateway, gateway.own_desk(caller))
+    found, _ = _read(gateway, caller, "attestation made")
     return attested(found, legal_day(gateway.practice.clock.now()))
 
 
@@ -111,14 +111,17 @@ def session_shown(desk: Desk) -> shown.Session:
     )
 
 
-def _read(gateway: Service, desk: Desk) -> tuple[Rights, str]:
-    """The rights on the inserted Vitale and its number; it must be valid and not opposed."""
-    practice, cps = gateway.practice, desk.cps
+def _read(gateway: Service, caller: Caller, what: str) -> tuple[Rights, str]:
+    """The rights on the inserted Vitale, valid and not opposed, and its number; who read them is noted."""
+    practice, desk = gateway.practice, gateway.own_desk(caller)
+    cps = desk.cps
     with desk.vitale() as vitale:
         vitale.check_validity(legal_day(practice.clock.now()))
         practice.opposition.check(vitale.serial, practice.clock.now())
         vitale.authenticate(cps)
-        return vitale.read_rights(), vitale.serial
+        found, serial = vitale.read_rights(), vitale.serial
+    _note(gateway, caller, what)
+    return found, serial
 
 
 def _open(gateway: Service, desk: Desk, caller: Caller, body: bytes) -> Answer:

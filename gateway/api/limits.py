@@ -9,8 +9,11 @@ import h11
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gateway.api.problems import MEDIA_TYPE, Problem, Refusal, problem_of, raw_body
+from gateway.api.problems import MEDIA_TYPE, Problem, Refusal, problem_of, raw_body, refused
 from gateway.care import MAX_ACT
+
+MAX_CONNECTIONS = 128
+"""Beyond so many at a time every request is refused, until some have gone."""
 
 HEAD_SECONDS, BODY_SECONDS, READ_SECONDS = 10.0, 10.0, 20.0
 """For a whole head to arrive, for a whole body, and for a client to read what is sent to it."""
@@ -35,6 +38,8 @@ class Limits:
             return
         request = _Request(receive, send)
         try:
+            if scope["app"].state.connections() > MAX_CONNECTIONS:
+                raise Refusal("crowded", "the API has too many connections: close idle ones and ask again")
             request.check_length(scope)
             await self._app(scope, request.receive, request.send)
         except Refusal as refusal:  # raised before the application began
@@ -72,11 +77,7 @@ class _Request:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", ()), *_HEADERS]
-        try:
-            async with asyncio.timeout(READ_SECONDS):
-                await self._send(message)
-        except TimeoutError:
-            raise OSError from None  # nobody reads: uvicorn ends the connection
+        await self._send(message)
 
 
 def _too_large() -> Refusal:
@@ -84,18 +85,27 @@ def _too_large() -> Refusal:
 
 
 async def _refuse(send: Send, problem: Problem) -> None:
-    body = raw_body(problem)
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    headers += [(b"connection", b"close"), *_HEADERS]
+    headers, body = _closing(problem)
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-class PatientProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, which waits for ever for a head that never ends; this one waits HEAD_SECONDS."""
+def _closing(problem: Problem) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of a problem after which the connection ends."""
+    body = raw_body(problem)
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    return [*headers, (b"connection", b"close"), *_HEADERS], body
 
-    head_seconds = HEAD_SECONDS
+
+class PatientProtocol(H11Protocol):
+    """uvicorn's HTTP/1.1, which waits for ever for a head that never ends and for a client that never reads.
+
+    This one waits HEAD_SECONDS and READ_SECONDS; then the connection is cut, whatever is still to be sent.
+    """
+
+    head_seconds, read_seconds = HEAD_SECONDS, READ_SECONDS
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """A head is expected."""
@@ -110,13 +120,39 @@ class PatientProtocol(H11Protocol):
         elif self._deadline is None:
             self._expect()
 
+    def send_400_response(self, msg: str) -> None:
+        """What is not HTTP gets a problem too, and none of its own words back."""
+        headers, body = _closing(
+            refused("not-http", "this is not a request of HTTP/1.1: correct the program")
+        )
+        for event in (
+            h11.Response(status_code=400, headers=headers),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is expected any more."""
         self._forget()
+        self.resume_writing()
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        """The client does not read what is sent to it."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.read_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
+
     def _expect(self) -> None:
-        self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)
+        self._deadline = self.loop.call_later(self.head_seconds, self.transport.abort)
 
     def _forget(self) -> None:
         if self._deadline is not None:

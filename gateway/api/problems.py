@@ -37,6 +37,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "key-busy": (409, "The same request is still under way"),
     "too-large": (413, "The request is too large"),
     "media-type": (415, "The request is not JSON"),
+    "not-http": (400, "This is not HTTP"),
     "idempotency-key": (400, "The idempotency key is missing or not usable"),
     "key-reused": (422, "The idempotency key was used for another request"),
     "pin-format": (422, "The PIN is not one"),
@@ -45,6 +46,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "internal": (500, "A mistake of the gateway"),
     "card-mute": (502, "The card does not answer"),
     "card-protocol": (502, "The card does not speak as a card should"),
+    "crowded": (503, "Too many connections"),
     "slot-busy": (503, "The slot is in use"),
 }
 """Code → status and title. What is not here has the status of its kind (`KINDS`)."""

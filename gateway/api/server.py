@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
 from gateway.api.app import make_app
 from gateway.api.limits import PatientProtocol
@@ -16,7 +17,7 @@ from gateway.api.service import Service
 from gateway.errors import InputError
 from gateway.redact import RedactingFilter
 
-BACKLOG, MAX_CONNECTIONS, KEEP_ALIVE, GRACE = 64, 128, 15, 2
+BACKLOG, KEEP_ALIVE, GRACE = 64, 15, 2
 MAX_HEAD = 16 * 1024
 """Bytes of a request's head."""
 
@@ -25,7 +26,9 @@ MAX_HEAD = 16 * 1024
 def serving(service: Service, address: str, port: int) -> Iterator[int]:
     """The API while the block runs; the port (that was free, when 0 was asked). InputError: it is taken."""
     with _listening(address, port) as listener:
-        server = uvicorn.Server(_settings(service))
+        app = make_app(service)
+        server = uvicorn.Server(_settings(app))
+        app.state.connections = lambda: len(server.server_state.connections)
         thread = threading.Thread(target=server.run, args=([listener],), name="api")
         thread.start()
         try:
@@ -36,10 +39,10 @@ def serving(service: Service, address: str, port: int) -> Iterator[int]:
             thread.join()
 
 
-def _settings(service: Service) -> uvicorn.Config:
+def _settings(app: FastAPI) -> uvicorn.Config:
     _quiet()
     return uvicorn.Config(
-        make_app(service),
+        app,
         http=PatientProtocol,
         ws="none",
         lifespan="off",
@@ -47,7 +50,6 @@ def _settings(service: Service) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
         h11_max_incomplete_event_size=MAX_HEAD,

@@ -162,6 +162,20 @@ PATHS = (
 )  # fmt: skip
 
 
+def test_what_is_not_http_gets_a_problem(rig: Rig) -> None:
+    """Bytes of another protocol, a line without a version, headers with odd bytes: 400 as a problem."""
+    for request in (
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+        b"GET /v1/fse\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA\x00b: 1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n X-Folded\r\nB C: 1\r\n\r\n",
+    ):
+        head, _, body = raw(rig, request).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400"), request
+        assert json.loads(body)["code"] == "not-http"
+    assert ask(rig, "GET", "/v1/fse")[0] == 200
+
+
 def test_path_tricks_lead_nowhere(rig: Rig) -> None:
     """No trick with a path finds a file, another resource or a redirect; the path is not repeated."""
     for path in PATHS:
@@ -281,9 +295,36 @@ def test_many_connections_leave_room_again(rig: Rig) -> None:
     idle = [socket.create_connection(("127.0.0.1", rig.port), timeout=20) for _ in range(200)]
     answer = raw(rig, b"GET /v1/problems HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 503")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "crowded"
     for peer in idle:
         peer.close()
     while not raw(rig, b"GET /v1/problems HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").startswith(
         b"HTTP/1.1 200"
     ):
         time.sleep(0.05)
+
+
+def test_who_does_not_read_is_let_go(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests without end whose answers nobody takes: the connection ends; others are served."""
+    monkeypatch.setattr(limits.PatientProtocol, "read_seconds", 0.3)
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(30)
+        deaf.connect(("127.0.0.1", rig.port))
+        with pytest.raises(ConnectionError):  # noqa: PT012 - the connection ends somewhere in there
+            while True:
+                deaf.sendall(b"GET /v1/problems HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+    assert rig.client().readers()
+
+
+def test_who_read_rights_is_in_the_trail(rig: Rig, client: Client) -> None:
+    """Reading rights and making an attestation is noted with the program's name, without the patient's."""
+    rights = client.rights()
+    client.attestation()
+    trail = client.audit(limit=200)["items"]
+    read = [item["who"] for item in trail if item["what"] in ("rights read", "attestation made")]
+    assert read == ["soft", "soft"]
+    text = json.dumps(trail)
+    for person in rights["persons"]:
+        assert person["name"] not in text
+    assert rights["nir"] not in text
