@@ -13,14 +13,14 @@ from pathlib import Path
 
 from card.issuer import IssuerError
 from card.kernel.errors import ImageError
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, InputError
 from reader.console import finish
 from reader.errors import ReaderError
-from tools.scenario.ledgers import PARTIES, Ledgers
+from tools.scenario.ledgers import PARTIES, Ledgers, month_of
 from tools.scenario.plots import ranked, stacked, steps
 from tools.scenario.progress import Progress
 from tools.scenario.summary import borne, causes, delays, encoded, faults, lines, totals
-from tools.scenario.year import MOST_DAYS, REFUSERS, Outcome, Year
+from tools.scenario.year import MOST_DAYS, REFUSERS, START, Outcome, Year
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a chance name is made in it
 _MOST_PEOPLE = 20_000
@@ -59,6 +59,8 @@ def _count(most: int) -> Callable[[str], int]:
 
 def _run(options: argparse.Namespace) -> int:
     begun = time.monotonic()
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        raise InputError(f"{options.out} is not a folder: give another one for the summary.")
     outcome = _year(options)
     if options.plant_cent:
         plant(outcome.ledgers, options.plant_cent)
@@ -93,8 +95,8 @@ def world() -> Iterator[Path]:
 def plant(ledgers: Ledgers, party: str) -> None:
     """One cent too many in the first line of a party's ledger: the check has to find it."""
     ledger = ledgers[party]
-    first = min(ledger.cents)
-    ledger.cents[first] += 1
+    month, flow = min(ledger.cents, default=(month_of(START), ledger.flows[0]))
+    ledger.cents[month, flow] = ledger.month(month, flow) + 1
 
 
 def write(outcome: Outcome, folder: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 from datetime import date
 from typing import TextIO
 
-_BAR = 24
+_BAR = 16
 _CLEAR = "\r\x1b[2K"
 
 
@@ -23,7 +23,7 @@ class Progress:
         self._told += 1
         words = f"{day}  {sheets} sheets, {lots} lots"
         if self._told > self._days:
-            words += ", waiting for the last payments"
+            words += ", last payments"
         if self._renews:
             done = min(_BAR, _BAR * self._told // self._days)
             self._write(f"{_CLEAR}[{'#' * done}{'.' * (_BAR - done)}] {words}")

@@ -63,6 +63,9 @@ SHARE_BY_CAISSE, BY_NOBODY = "by the caisse, complementary share", "by nobody"
 REFUSERS = (BY_CAISSE, BY_COMPLEMENTARY, AT_DESK, SHARE_BY_CAISSE, BY_NOBODY)
 """Who refuses; nobody does when a share is never handed on."""
 
+_OPEN_HOURS, _QUIET = timedelta(hours=12), 720
+"""A visit a minute, closer together where more come: all are on their day."""
+
 _AT_THE_DESK = {
     "rights-closed": "no open rights on the card",
     "vitale-expired": "card expired",
@@ -149,8 +152,9 @@ class Year:
             self._pay()
         if care:
             self.outcome.days += 1
-            for visit in self._diary.visits(day):
-                self._clock.advance(timedelta(minutes=1))
+            visits = self._diary.visits(day)
+            for visit in visits:
+                self._clock.advance(_OPEN_HOURS / max(len(visits), _QUIET))
                 self._receive(visit)
         self._move_to(20)
         self._evening()
