@@ -51,6 +51,7 @@ class FseView:
     """What an invoice says, decoded, for the receiver's adjudication. Dates are AAMMJJ, amounts cents.
 
     `pathway` is the letter as it was billed (S1 and S2 included), "" when there is no 2S record.
+    `rectifies`: the refused invoice that this one takes the place of, 0 for none.
     `third_party`: none, amo or full. `elaborated`, `national_id` and the serials need a 7H record.
     """
 
@@ -84,6 +85,7 @@ class FseView:
     amo_cents: int
     amc_cents: int
     charged_cents: int
+    rectifies: int = 0
 
 
 def view_of(records: bytes, invoice: Invoice) -> FseView:
@@ -121,6 +123,7 @@ def view_of(records: bytes, invoice: Invoice) -> FseView:
         amo_cents=invoice.amo,
         amc_cents=invoice.amc,
         charged_cents=invoice.charged,
+        rectifies=invoice.rectifies,
     )
 
 

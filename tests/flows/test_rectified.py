@@ -12,7 +12,8 @@ from card.profile import InsuredProfile
 from gateway.errors import StoreError
 from gateway.exchange.calendar import add_working_days
 from gateway.later import rectify
-from gateway.lots.fse import Fse
+from gateway.lots.fse import Fse, Rectified
+from gateway.pipeline import bill
 from gateway.store.rows import Outcome, Payment
 from tools.bench import PRACTICE
 
@@ -58,12 +59,15 @@ def test_a_refused_sheet_is_made_anew(flow: Flow) -> None:
 
 
 def test_with_another_care_act(flow: Flow) -> None:
-    """The corrected act takes the place of the kept one."""
+    """The corrected act takes the place of the kept one, and is paid."""
     refused_sheet(flow)
     flow.put("Vitale", "vitale-single")
     corrected = {"date": str(flow.today - timedelta(days=4)), "acts": [{"code": "TCG"}], "third_party": "amo"}
     rectify(flow.practice, flow.desk, 1, corrected | {"beneficiary": {"last_seen": "2026-10-01"}})
     assert flow.row(2).label == "TCG"
+    flow.lots()
+    flow.days(4)
+    assert (flow.row(2).state.value, flow.row(1).state.value) == ("PAID", "RECTIFIED")
 
 
 def test_only_once_and_only_what_was_refused(flow: Flow) -> None:
@@ -92,6 +96,24 @@ def test_never_paid_twice(flow: Flow) -> None:
     assert outcome.outcome is Outcome.CONTRADICTED
     assert (flow.row(1).state.value, flow.row(1).paid_amo_cents) == ("RECTIFIED", 0)
     assert flow.practice.store.counts().unmatched == 1
+
+
+def test_the_caisse_pays_no_rectification_of_what_it_paid(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gateway that rectified a paid sheet all the same gets 2900 005 for the new one."""
+    flow.unlock()
+    flow.bill()
+    flow.lots()
+    flow.days(4)
+    assert flow.row(1).state.value == "PAID"
+    monkeypatch.setattr("gateway.store.flows._rectified", lambda *_: None)
+    with flow.patient() as vitale:
+        bill(flow.practice, flow.desk.cps, vitale, flow.act(), rectified=Rectified(1, flow.row(1).elaborated))
+    flow.lots()
+    flow.days(4)
+    assert (flow.row(2).state.value, flow.row(2).paid_amo_cents) == ("PAYMENT_REJECTED", 0)
+    assert flow.row(2).reason.startswith("2900005")
 
 
 def test_a_card_that_is_missing_changes_nothing(flow: Flow) -> None:

@@ -29,6 +29,7 @@ class Claim:
     `payer`: 14 digits; `payee`: the professional or the insured person. `due_at`: when its line belongs in a
     payment return, None when nothing is returned for it. `detail` is sealed by the vault: the ledger itself
     names nobody. `first` is False for a number that was used before: nothing is ever paid for it.
+    `rectifies`: the number that the invoice says it takes the place of, 0 for none; it is not kept.
     """
 
     record: int
@@ -44,6 +45,7 @@ class Claim:
     amc_paid: int
     due_at: float | None
     detail: bytes = field(repr=False)
+    rectifies: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,15 @@ class Book:
         """Which of these invoice numbers this practitioner has used before."""
         marks = ",".join("?" * len(numbers))
         query = f"SELECT number FROM {self.table} WHERE practitioner = ? AND first AND number IN ({marks})"  # noqa: S608
+        return {row[0] for row in self._db.execute(query, (practitioner, *numbers))}
+
+    def accepted_numbers(self, practitioner: str, numbers: Sequence[int]) -> set[int]:
+        """Which of these invoices this payer has accepted: paid to the professional, or nothing to return."""
+        marks = ",".join("?" * len(numbers))
+        query = (
+            f"SELECT number FROM {self.table} WHERE practitioner = ? AND first"  # noqa: S608
+            f" AND decision <> 'R' AND number IN ({marks})"
+        )
         return {row[0] for row in self._db.execute(query, (practitioner, *numbers))}
 
     def keep(self, lot: int, claims: Iterable[Claim]) -> None:

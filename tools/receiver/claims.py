@@ -107,6 +107,7 @@ def _claim(
         amc_paid=decision.amc_paid,
         due_at=due,
         detail=b"",
+        rectifies=view.rectifies,
     )
 
 

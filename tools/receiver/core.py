@@ -246,14 +246,18 @@ class Receiver:
     def _settle(self, book: Book, claims: Sequence[Claim]) -> list[Claim]:
         """Claims whose number this practitioner has used before become rejects: never paid twice.
 
+        So do those that take the place of an invoice that was accepted: only what was refused is rectified.
+
         A share that the caisse hands on although its DRE came first is no demand of anybody: left out.
         """
         if not claims:
             return []
         known = book.known_numbers(claims[0].practitioner, [claim.number for claim in claims])
+        replaced = [claim.rectifies for claim in claims if claim.rectifies]
+        accepted = book.accepted_numbers(claims[0].practitioner, replaced) if replaced else set()
         settled = []
         for claim in claims:
-            if claim.number not in known:
+            if claim.number not in known and claim.rectifies not in accepted:
                 settled.append(claim)
             elif claim.origin != RELAYED:
                 settled.append(already_paid(claim, self._clerk.payday.after(self._now())))
