@@ -43,7 +43,7 @@ class Paper(FPDF):
     def paragraph(self, text: str, *, bold: bool = False) -> None:
         """Text over the whole width."""
         self.set_font("Helvetica", "B" if bold else "", 10)
-        self.multi_cell(0, 5.5, _latin(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.multi_cell(0, 5.5, _latin(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         self.ln(1)
 
     def grid(self, widths: Sequence[int], rows: Sequence[Sequence[str]], *, right_from: int) -> None:
