@@ -80,6 +80,12 @@ def test_refusals_come_from_more_than_one_hand(month: Outcome) -> None:
     assert len({cause for _, cause, _ in found}) >= 3
 
 
+def test_lots_whose_receipt_was_lost_go_again(month: Outcome) -> None:
+    """The national side loses some ARL: the same lots go again after two working days, and nothing doubles."""
+    assert month.sent_again >= 2
+    assert faults(month) == []
+
+
 def test_the_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     """Other keys, other mails, the same figures: summary.json comes back byte for byte."""
     write(run(), tmp_path / "again")

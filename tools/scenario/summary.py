@@ -72,6 +72,7 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "attested_sheets": outcome.attested,
         "paper_sheets": outcome.paper_sheets,
         "lots": outcome.lots,
+        "lots_sent_again": outcome.sent_again,
         "charged_cents": sum(outcome.charged.values()),
         "borne_cents_by_month_of_care": borne(outcome),
         "deductions_owed_cents": dict(sorted(outcome.owed.items())),
@@ -120,6 +121,7 @@ def _head(outcome: Outcome) -> Iterator[str]:
     asked = ", ".join(f"{name} {count}" for name, count in outcome.third_party.most_common())
     yield f"{outcome.people} insured ({schemes}), {outcome.days} days of care"
     yield f"{outcome.sheets} sheets in {outcome.lots} lots: {places}"
+    yield f"{outcome.sent_again} lots went again, their receipt was lost; nothing was paid twice"
     yield f"third-party payment: {asked}"
     yield f"without the card: {outcome.attested} sheets on an attestation, {outcome.paper_sheets} on paper"
     yield f"care for {euros(sum(outcome.charged.values()))}"

@@ -129,12 +129,12 @@ class Workplace:
             by_dre=bool(billed.demand),
         )
 
-    def send(self, sender: Sender) -> int:
-        """Seal today's lots and send what is due; how many lots were made."""
-        made = make_lots(self.practice, self._desk.cps)
-        while send_due(self.practice.store, sender, self.practice.clock, self.practice.rng).sent:
-            pass
-        return len(made)
+    def send(self, sender: Sender) -> tuple[int, int]:
+        """Seal today's lots and send what is due; how many were made, how many go again without a receipt."""
+        made, again = make_lots(self.practice, self._desk.cps), 0
+        while (done := send_due(self.practice.store, sender, self.practice.clock, self.practice.rng)).sent:
+            again += done.overdue
+        return len(made), again
 
     def collect(self) -> list[Payment]:
         """Post what came back; what the payment returns said, as the gateway read it."""

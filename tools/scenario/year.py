@@ -84,6 +84,7 @@ class Outcome:
     ledgers: dict[str, Ledger]
     sheets: int = 0
     lots: int = 0
+    sent_again: int = 0
     days: int = 0
     paper_sheets: int = 0
     attested: int = 0
@@ -250,7 +251,9 @@ class Year:
 
     def _evening(self) -> None:
         for place in self._places.values():
-            self.outcome.lots += place.send(self._national)
+            made, again = place.send(self._national)
+            self.outcome.lots += made
+            self.outcome.sent_again += again
         self._book_lots()
         self._national.deliver()
         for where, place in self._places.items():
