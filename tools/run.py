@@ -21,10 +21,13 @@ from pathlib import Path
 from card.issuer import IssuerError
 from card.kernel.errors import ImageError
 from card.personalise import list_outcomes, list_profiles, load_profile
-from gateway.clock import SystemClock
+from gateway.api.server import serving
+from gateway.api.service import Service
+from gateway.api.tokens import Tokens
+from gateway.clock import SystemClock, system_rng
 from gateway.daemon import Daemon
 from gateway.desk import Desk
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, InputError
 from gateway.exchange.calendar import legal_day
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
@@ -44,6 +47,7 @@ from tools.two_slots import TwoSlots, two_slots
 
 REFUSALS = (GatewayError, ReaderError, IssuerError, ImageError, PcscdError)
 MAX_DAY_SECONDS = 366 * 86_400.0
+SOFTWARE = "make-run"
 DOCTOR, PATIENT = "cps-gp-sector1", "vitale-single"
 HELP = """\
   cards                     the cards that can be inserted, and what those with one outcome always bring
@@ -162,7 +166,7 @@ def _say(text: str) -> None:
         print(f"  · {plain(redact(text))}", flush=True)
 
 
-def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool, portal: int) -> None:
+def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool, portal: int, api: int) -> None:
     bench = Bench(root, SystemClock(), policy)
     bench.make_cards([DOCTOR, PATIENT])
     with ExitStack() as stack:
@@ -204,9 +208,21 @@ def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool, portal: i
             f"portal on http://127.0.0.1:{receiver.portal_port}/ with the code {codes(PATIENT)} of {PATIENT}"
         )
         print(f"or {codes(CONTROLLER)} of the controller; more: the command codes")
+        print(_api(bench, daemon, api, stack))
         print(f"care acts are taken from {bench.directory('inbox')}; everything is kept in {root}\n{HELP}")
         _converse(Prompt(bench, daemon, place, trace))
         print("stopping …")
+
+
+def _api(bench: Bench, daemon: Daemon, port: int, stack: ExitStack) -> str:
+    """Offer the gateway's HTTP API until the stack ends, with a new token; where, and the token."""
+    tokens = Tokens(bench.directory("tokens.json"))
+    with contextlib.suppress(InputError):
+        tokens.revoke(SOFTWARE)
+    token = tokens.new(SOFTWARE, PRACTICE, bench.clock, system_rng)
+    daemon.has_api = True
+    found = stack.enter_context(serving(Service(daemon, tokens), "127.0.0.1", port))
+    return f"API on http://127.0.0.1:{found}/v1 with the token {token}"
 
 
 def _converse(prompt: Prompt) -> None:
@@ -238,6 +254,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--portal", type=int, default=0, metavar="PORT", help="where the web portal listens (a free port)"
     )
+    parser.add_argument(
+        "--api",
+        type=int,
+        default=0,
+        metavar="PORT",
+        help="where the gateway's HTTP API listens (a free port)",
+    )
     options = parser.parse_args(arguments)
     if not 0 < options.day < MAX_DAY_SECONDS:
         parser.error("--day is a number of seconds above 0")
@@ -246,7 +269,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         with contextlib.suppress(KeyboardInterrupt):
-            _serve(options.dir, options.policy, options.day, pcsc=options.pcsc, portal=options.portal)
+            ports = {"portal": options.portal, "api": options.api}
+            _serve(options.dir, options.policy, options.day, pcsc=options.pcsc, **ports)
         print("stopped in good order; everything accepted is kept.")
         return 0
 

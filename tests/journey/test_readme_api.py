@@ -53,7 +53,7 @@ def test_the_tour_runs(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     for expected in ('"card_present":true', '"state": "open"', '"accepted": true', '"after":"SIGNED"',
-                     '"SEALED"', "event: card", '"state": "locked"', "stopped in good order"):  # fmt: skip
+                     '"lots": [', "event: card", '"state": "locked"', "stopped in good order"):  # fmt: skip
         assert expected in done.stdout, f"{expected}\n{done.stdout}"
     assert "Traceback" not in done.stderr
 
@@ -136,6 +136,18 @@ def test_a_pin_later_needs_an_api(bench: Bench) -> None:
         cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert (done.returncode, "add a section [api]" in done.stderr) == (1, True), done.stderr
+
+
+def test_without_the_framework_it_is_said(bench: Bench) -> None:
+    """The extra `api` is not installed: one sentence says how to have it."""
+    settings = bench.write_settings(1, free_port())
+    code = "import sys; sys.modules['uvicorn'] = None; from gateway.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", "--config", str(settings), "--pin-later"],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "pip install 'vitale-gateway[api]'" in done.stderr) == (1, True), done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_killed_and_asked_again_bills_once(bench: Bench) -> None:
