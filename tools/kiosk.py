@@ -87,13 +87,13 @@ class Base:
 
     def profile(self, serial: str) -> InsuredProfile:
         """What the card of this serial has to carry today; CardRefusal card-opposed or card-unknown."""
+        found = self._known(serial)
         listed = self.opposition is not None and self.opposition.lookup(serial) is not None
-        if listed or self.state.opposed_card(serial) is not None:
+        if listed or (found is not None and found.opposed) or self.state.opposed_card(serial) is not None:
             raise CardRefusal(
                 "this card is declared lost, stolen or replaced: it gets no rights, order a new one",
                 code="card-opposed",
             )
-        found = self._known(serial)
         present = None if found is None else present_profile(found, self.insured)
         if present is None:
             raise CardRefusal(

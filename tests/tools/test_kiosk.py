@@ -204,3 +204,12 @@ def test_the_command_line_shows_before_and_after(
     assert "the card is up to date" in said
     assert main([str(world.card_file(DOCTOR)), *common]) == 1
     assert "holds a CPS" in capsys.readouterr().err
+
+
+def test_the_cards_that_decide_the_outcome_are_in_the_register(base: Base) -> None:
+    """The shipped stolen card is refused as stolen without any list; a plain one is served."""
+    profiles = {one.name: one.profile for one in base.register}
+    with pytest.raises(CardRefusal) as refused:
+        replace(base, insured=known_insured()).profile(profiles["vitale-stolen"].serial)
+    assert refused.value.code == "card-opposed"
+    assert replace(base, insured=known_insured()).profile(profiles[WHO].serial).people

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from card.personalise import list_profiles, load_profile
+from card.personalise import list_outcomes, list_profiles, load_profile
 from card.profile import CpsProfile, InsuredProfile
 from gateway.errors import InputError
 
@@ -84,7 +84,7 @@ class Register:
         self.seal = seal
         self._families: dict[bytes, Family] = {}
         self.doctors: dict[str, Doctor] = {}
-        for name in (*list_profiles(), *profiles):
+        for name in (*list_profiles(), *list_outcomes(), *profiles):
             self._add(name)
         self._codes = {self._key(seal.code(family.name)): family for family in self}
 
@@ -96,7 +96,7 @@ class Register:
         if isinstance(profile, InsuredProfile):
             tag = self.seal.family(profile.nir[:13])
             self._families.setdefault(tag, Family(profile, tag))
-        elif isinstance(profile, CpsProfile):
+        elif isinstance(profile, CpsProfile) and profile.outcome is None:
             self._add_doctor(profile)
 
     def _add_doctor(self, profile: CpsProfile) -> None:
