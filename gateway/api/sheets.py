@@ -83,7 +83,13 @@ def sign(gateway: Gateway, write: Writes) -> Response:
 
     def work(_keep: Keep) -> Answer:
         numbers: list[int] = []
-        later.sign_waiting(gateway.practice, desk.cps, numbers.append)
+
+        def signed(number: int) -> None:
+            numbers.append(number)
+            if desk.sitting is not None:
+                desk.sitting.count()
+
+        later.sign_waiting(gateway.practice, desk.cps, signed)
         return Answer(200, {"numbers": numbers})
 
     return gateway.once(write, work)

@@ -125,9 +125,7 @@ class Store:
             groups = sheets.waiting(tx, practice, limit) + shares.waiting(tx, practice, limit)
             return sorted(groups, key=lambda group: group.deadline)
 
-    def fse_bodies(
-        self, practice: str, fse_numbers: Sequence[int], *, demands: bool = False
-    ) -> list[bytes]:
+    def fse_bodies(self, practice: str, fse_numbers: Sequence[int], *, demands: bool = False) -> list[bytes]:
         """The kept bytes of these FSE, or of their DRE, in the order asked."""
         with self._database.reading() as tx:
             if demands:

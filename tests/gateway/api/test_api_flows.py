@@ -16,7 +16,9 @@ def test_sealed_now_signed_later(rig: Rig, client: Client) -> None:
     number = client.bill(rig.act(mode="desynchronised"))["number"]
     assert client.sheet(number)["state"] == "AWAITING_CPS"
     assert client.close_lots() == []
+    left = client.session()["sheets_left"]
     assert client.sign() == [number]
+    assert client.session()["sheets_left"] == left - 1
     assert client.sheet(number)["state"] == "SIGNED"
     assert client.sign() == []
     assert [lot["count"] for lot in client.close_lots()] == [1]
