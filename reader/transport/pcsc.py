@@ -174,7 +174,7 @@ class Handle:
         checked(self._scard.SCardEndTransaction(self._handle, LEAVE))
 
     def disconnect(self, how: int) -> None:
-        """End the connection; with UNPOWER only inside a transaction, or it may wait without end."""
+        """End the connection; with RESET only inside a transaction, or it may wait without end."""
         checked(self._scard.SCardDisconnect(self._handle, how))
 
     def pin_pad(self) -> PinPad:
@@ -277,7 +277,11 @@ class PcscCard:
         return answer
 
     def power_off(self) -> None:
-        """End the connection; the power is taken away unless the card has gone or others keep it."""
+        """End the connection; the card is reset unless it has gone or others keep it.
+
+        Not unpowered: another program with an open connection could not take it up again (pcscd calls a card
+        without power unresponsive). pcscd takes the power away when nobody is connected any more.
+        """
         handle = self._handle
         if handle is not None:
             self._disconnect(handle)
@@ -288,7 +292,7 @@ class PcscCard:
         if not self._forsaken and not self._held:
             with suppress(PcscError, SlotBusy):
                 self._take(CLOSE_WAIT)
-        how = UNPOWER if self._held and not self._forsaken else LEAVE
+        how = RESET if self._held and not self._forsaken else LEAVE
         self._handle, self._held = None, False
         self._end_with(lambda: handle.disconnect(how))
 

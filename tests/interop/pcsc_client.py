@@ -25,6 +25,7 @@ from tools.pcscd import TOGETHER
 
 CHALLENGE = CommandAPDU(0, 0x84, 0, 0, b"", 8)
 SETTLED = 10.0
+RESET_BY_ANOTHER = "80100068"
 
 
 class Refused(Exception):
@@ -224,8 +225,23 @@ class Agent:
         return [f"{code & 0xFFFFFFFF:08X}", bytes(answer).hex().upper() if not code else ""]
 
     def raw_many(self, times: int) -> int:
-        """Many commands without any transaction; how many were answered."""
-        return sum(self.raw_transmit(CHALLENGE.to_bytes().hex())[0] == "00000000" for _ in range(times))
+        """Plain commands until so many were answered; a card that was reset is taken up again."""
+        answered = 0
+        end = time.monotonic() + SETTLED
+        while answered < times and time.monotonic() < end:
+            code = self.raw_transmit(CHALLENGE.to_bytes().hex())[0]
+            answered += code == "00000000"
+            if code == RESET_BY_ANOTHER:
+                self.raw_take_up()
+            elif code != "00000000":  # the card is in a transaction of the other
+                time.sleep(0.001)
+        return answered
+
+    def raw_take_up(self) -> int:
+        """Go on with a card that another program has reset, as it is."""
+        from smartcard import scard
+
+        return int(scard.SCardReconnect(self.raw["handle"], 2, 3, 0)[0] & 0xFFFFFFFF)
 
     def raw_reset(self) -> None:
         """Reset the card under everybody's hands."""

@@ -53,6 +53,7 @@ class FakeScard:
         self.change = threading.Condition(threading.RLock())
         self.readers, self.running = {}, True
         self.fail, self.calls, self.controlled = {}, [], []
+        self.waits_long = False  # somebody waits for movements, for more than a second
         self.generation, self.numbers = 0, itertools.count(100)
         self.contexts, self.handles, self.cancelled = {}, {}, set()
 
@@ -175,7 +176,9 @@ class FakeScard:
                 left = end - time.monotonic()
                 if left <= 0:
                     return TIMEOUT, answer
+                self.waits_long = left > 1
                 self.change.wait(left)
+                self.waits_long = False
 
     def SCardCancel(self, context):
         with self.change:

@@ -81,7 +81,7 @@ def test_refusals_come_from_more_than_one_hand(month: Outcome) -> None:
 
 
 def test_lots_whose_receipt_was_lost_go_again(month: Outcome) -> None:
-    """The national side loses some ARL: the same lots go again after two working days, and nothing doubles."""
+    """Some ARL are lost: the same lots go again after two working days, and nothing doubles."""
     assert month.sent_again >= 2
     assert faults(month) == []
 
