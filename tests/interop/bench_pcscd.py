@@ -9,6 +9,7 @@ The daemon is `tools.pcscd`: libpcsclite reads where it is once per process, so 
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ DRIVERS = Path("/usr/lib/pcsc/drivers/serial")
 READY_SECONDS = 30
 END_SECONDS = 10
 RUN_SECONDS = 60
+PORTS = random.SystemRandom()  # several runs of the tests side by side never agree on a port
 LOG_TAIL = 6000  # characters shown when a test fails
 
 WITNESSES: list[Pcscd | Emulated] = []
@@ -61,12 +63,13 @@ def wait_for(what: Callable[[], object], why: Callable[[], str], seconds: float 
 
 
 def free_ports(count: int = 1) -> int:
-    """The first of `count` neighbouring TCP ports of the loopback that nobody uses."""
+    """The first of `count` neighbouring TCP ports of the loopback that nobody uses.
+
+    Below those that the system gives to connections, which would be taken before a program listens.
+    """
     for _ in range(200):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if first + count < 65536 and all(_is_free(first + more) for more in range(count)):
+        first = PORTS.choice(range(20_000, 32_000))
+        if all(_is_free(first + more) for more in range(count)):
             return first
     raise AssertionError(f"no {count} neighbouring free ports found")
 

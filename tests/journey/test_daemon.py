@@ -24,6 +24,7 @@ from gateway.exchange.calendar import legal_day
 from gateway.failpoint import EXIT_CODE
 from gateway.store.rows import FseRow
 from gateway.store.store import Store
+from tests.interop.bench_pcscd import free_ports
 from tools.bench import PRACTICE, Bench
 from tools.receiver.ledger import LEDGER_FILE, Ledger
 
@@ -308,8 +309,7 @@ class Refusing:
 
 def test_a_parked_lot_is_released_by_hand(surgery: Surgery) -> None:
     """Refused for good: status names the lot and why; `release` puts the same bytes back, once."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    port = free_ports()
     relay = Controller(Refusing(), hostname="127.0.0.1", port=port)
     relay.start()
     surgery.configure(port)

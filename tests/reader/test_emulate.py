@@ -6,7 +6,6 @@ import os
 import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from reader.cli import main
 from reader.pinpad import PinEntry
 from reader.serial.gempc import framed, lrc
 from tests.card.factory import image
+from tests.interop.bench_pcscd import free_ports
 
 PROGRAM = [sys.executable, "-m", "reader.cli"]
 SECONDS = 20
@@ -252,8 +252,7 @@ def test_byte_level_cards(cards, tmp_path):
     from card.iso7816.apdu import CommandAPDU
     from reader.phoenix import open_phoenix
 
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_ports(2)
     with (
         Emulator(tmp_path, "--slot", "CPS=" + cards["cps"], "--rfc2217", f"127.0.0.1:{port}") as reader,
         open_phoenix([f"rfc2217://127.0.0.1:{port}", f"rfc2217://127.0.0.1:{port + 1}"]) as driver,

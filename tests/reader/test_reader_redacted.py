@@ -12,7 +12,6 @@ import hashlib
 import itertools
 import re
 import signal
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from reader.ccid import frames
 from reader.connected import open_connected
 from reader.pinpad import PinEntry
 from tests.card.factory import NOW, issuer, private_key
+from tests.interop.bench_pcscd import free_ports
 from tests.reader.test_emulate import PROGRAM, SECONDS, Emulator, wait_for
 
 PIN, NEW_PIN, PUK = "7391", "8264", "12345678"
@@ -206,8 +206,7 @@ def visit(address: str) -> None:
 def test_emulate_with_a_trace_during_a_whole_visit(bench, way, record_property):
     """Two cards, every exchange traced, a crash with its dump at the end: the story, and nobody in it."""
     watch, cards = bench
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = f"127.0.0.1:{free.getsockname()[1]}"
+    port = f"127.0.0.1:{free_ports()}"
     options = ["--serial", "gemcoresimpro2"] if way == "serial" else ["--galss", port]
     with Emulator(
         watch.folder, *options, "--trace", "--slot", cards["vitale"], "--slot", cards["cps"]

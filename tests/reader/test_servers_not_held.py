@@ -23,6 +23,7 @@ from reader.transport.loop import Loop
 from reader.transport.rfc2217 import Rfc2217Server
 from reader.transport.tcp import VpcdPlug
 from reader.vpcd import framed as vpcd_framed
+from tests.interop.bench_pcscd import free_ports
 from tests.reader.byte_cards import EchoCard, pattern
 
 SECONDS = 10
@@ -276,8 +277,7 @@ def test_a_vanished_peer_is_noticed():
 def listening():
     """Two slots waiting for vpcd at two ports."""
     loop = Loop()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_ports(2)
     plug = VpcdPlug(loop, "127.0.0.1", port, 2, lambda _slot: None, reverse=True)
     for slot in (0, 1):
         plug.insert(slot, EchoCard())

@@ -15,6 +15,7 @@ from reader.errors import ReaderError
 from reader.transport.loop import Loop
 from reader.transport.tcp import VpcdPlug
 from reader.vpcd import VpcdCard, framed
+from tests.interop.bench_pcscd import free_ports
 from tests.reader.byte_cards import EchoCard
 
 READ = bytes.fromhex("00B0000004")
@@ -159,8 +160,7 @@ def test_it_connects_again_when_vpcd_was_started_again(vpcd, running):
 
 def test_the_other_way_round(running):
     """In reverse the card waits and vpcd connects; pulling the card closes the port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_ports()
     plug, do = running(lambda loop: VpcdPlug(loop, "127.0.0.1", port, 1, lambda _slot: None, reverse=True))
     do(lambda: plug.insert(0, EchoCard()))
     for _ in range(100):
