@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from card import personalise
+from card.layout.nir import nir_key
 from gateway.care import CareAct
 from gateway.errors import CardRefusal, GatewayError, InputError
 from gateway.lots.fse import Fse
@@ -195,3 +197,33 @@ def test_nothing_waits_for_a_cps(flow: Flow) -> None:
     bill_act(flow.practice, flow.desk, care(flow))
     waiting: list[AwaitingFse] = flow.practice.store.fse_awaiting(PRACTICE)
     assert waiting == []
+
+
+def test_the_return_tells_paper_from_a_signed_sheet(flow: Flow) -> None:
+    """The caisse calls what nobody signed B in its payment return, and what the CPS signed F."""
+    flow.unlock()
+    paper = bill_act(flow.practice, flow.desk, care(flow, mode="degraded"))
+    signed = bill_act(flow.practice, flow.desk, care(flow))
+    flow.lots()
+    flow.clock.advance(timedelta(days=5))
+    paid = [payment for answer in flow.parts.paymaster.pay_due() for payment in answer.payments]
+    assert {one.invoice: one.invoice_type for one in paid} == {paper.number: "B", signed.number: "F"}
+
+
+@pytest.mark.parametrize("first", ["7", "8"])
+def test_a_temporary_number_is_good_on_paper(flow: Flow, first: str) -> None:
+    """The temporary number of a newcomer is billed on an attestation; with another key it is refused."""
+    flow.unlock()
+    number = first + NIR[1:13]
+    insured = attestation()["insured"]
+    right, wrong = (
+        attestation(insured=insured | {"nir": f"{number}{key:02d}"})
+        for key in (nir_key(number), nir_key(number) % 97 + 1)
+    )
+    with pytest.raises(InputError, match=r"^attestation\.insured\.nir: "):
+        bill_act(flow.practice, flow.desk, care(flow, attestation=wrong))
+    billed = bill_act(flow.practice, flow.desk, care(flow, attestation=right))
+    view = Fse.parse(flow.practice.store.fse_bodies(PRACTICE, [billed.number])[0]).view()
+    assert (view.nir, view.nir_key) == (number, f"{nir_key(number):02d}")
+    flow.lots()
+    assert [answer.positive for answer in flow.answers] == [True]

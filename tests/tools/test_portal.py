@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,44 @@ def test_sheets_are_filtered_and_old_ones_left_out(site: Site) -> None:
     assert "Aucun soin ne correspond" in visitor.page
     assert visitor.get("/releve?mois=2023-01") == 400
     assert visitor.get("/releve?mois=../../etc") == 400
+
+
+def test_a_statement_is_of_one_month(site: Site) -> None:
+    """November has the sheet and its sums, October none; the 27th month back is shown, the 28th refused."""
+    bill(site, 1, third_party="none")
+    visitor = site.visitor(WHO)
+    visitor.get("/releve?mois=2026-11")
+    assert re.search(r"Versé à vous</dt><dd>19,00 €", visitor.page)
+    assert re.search(r"Retenu</dt><dd>2,00 €", visitor.page)
+    visitor.get("/releve?mois=2026-10")
+    assert "Aucun soin n'a été traité ce mois-ci." in visitor.page
+    assert [visitor.get(f"/releve?mois={month}") for month in ("2024-08", "2024-07")] == [200, 400]
+
+
+def test_an_attestation_says_who_is_insured_and_by_whom(
+    build: Callable[..., Bench], tmp_path: Path, practice: Practice
+) -> None:
+    """Identity, number, organism, beneficiary and insurer of who is signed in; to another, nothing of it."""
+    (holder,) = PROFILE.people  # type: ignore[attr-defined]
+    rights = ((date(2024, 1, 1), date(2027, 12, 31)),)
+    people = InsuredBase([Insured(NIR, f"{holder.birth_date:%y%m%d}", rights)])
+    bench, opposition = build(people=people, insurers=known_contracts()), tmp_path / "opposition.txt"
+    config = ReceiverConfig(
+        practice.authority.directory, tmp_path / "state0", tmp_path / "mail", clock=bench.clock,
+        opposition=opposition,
+    )  # fmt: skip
+    own = [
+        f"{holder.first_name} {holder.name}</td>", f"{holder.birth_date:%d/%m/%Y}", "2 88 18 99 349 901 68",
+        "du 01/01/2024 au 31/12/2027", "99999999", "99999998",
+    ]  # fmt: skip
+    with serving(bench, config, opposition) as made:
+        visitor, other = made.visitor(WHO), made.visitor(OTHER)
+        visitor.get("/attestation")
+        other.get("/attestation")
+    assert [text for text in own if text not in visitor.page] == []
+    assert [text for text in own if text in other.page] == []
+    for page in (visitor.page, other.page):
+        assert "régime 01, caisse 349, centre 0349" in page
 
 
 def test_a_stolen_card_reaches_the_list_and_the_update(site: Site) -> None:
