@@ -20,6 +20,7 @@ from typing import Any
 
 from gateway.care import MAX_ACT, cards_of, parse_act
 from gateway.errors import InputError, StoreError
+from gateway.folder import sync_folder
 
 ANSWER = ".answer.json"
 
@@ -60,7 +61,7 @@ class Inbox:
         """Move one act to `taken`, durably: from now on it is never billed again by itself."""
         with self._at_work():
             (self._path / name).rename(self._taken / name)
-            _sync(self._taken)
+            sync_folder(self._taken)
 
     def read(self, name: str) -> Mapping[str, Any]:
         """The JSON object of an act that was taken; InputError when it is not one."""
@@ -85,7 +86,7 @@ class Inbox:
                 os.fsync(file.fileno())
             partial.rename(self._done / (name.removesuffix(".json") + ANSWER))
             (self._taken / name).rename(self._done / name)
-            _sync(self._done)
+            sync_folder(self._done)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:
@@ -96,11 +97,3 @@ class Inbox:
                 f"the inbox {self._path} cannot be used ({problem.strerror}): "
                 "free the disk or correct its rights"
             ) from None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from pathlib import Path
 from gateway.billing.engine import Price
 from gateway.care import CareAct, Parties
 from gateway.errors import StoreError
+from gateway.folder import sync_folder
 from gateway.store.store import Store
 
 _WIDTH = 70
@@ -77,21 +78,13 @@ def _write(target: Path, text: str) -> Path:
             file.flush()
             os.fsync(file.fileno())
         partial.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     except OSError as problem:
         raise StoreError(
             f"the paper twin {target} cannot be written ({problem.strerror}): the sheet is kept; free the "
             "disk or correct its rights, and the twin is written with the next sheet"
         ) from None
     return target
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _euros(cents: int) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from card.iso7816.check import exclusive_or
+
 MAX_LENGTH = 33
 
 DIRECT, INVERSE = 0x3B, 0x3F
@@ -62,7 +64,7 @@ class Atr:
         expected = end + (self.protocols != (0,))
         if len(self.raw) != expected:
             raise AtrError(f"the ATR has {len(self.raw)} bytes, its own bytes announce {expected}")
-        if expected > end and _xor(self.raw[1:]):
+        if expected > end and exclusive_or(self.raw[1:]):
             raise AtrError("the check byte TCK does not match")
 
     @property
@@ -132,10 +134,3 @@ def _groups(raw: bytes) -> tuple[tuple[InterfaceBytes, ...], int]:
         td = values[3]
         present = 0 if td is None else td >> 4
     return tuple(groups), at
-
-
-def _xor(data: bytes) -> int:
-    result = 0
-    for byte in data:
-        result ^= byte
-    return result

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from card.iso7816.check import exclusive_or
+
 PPSS = 0xFF
 
 
@@ -32,7 +34,7 @@ class Pps:
         expected = 3 + (raw[1] >> 4 & 7).bit_count()
         if len(raw) != expected:
             raise PpsError(f"PPS0 announces {expected} bytes, got {len(raw)}")
-        if _check(raw[:-1]) != raw[-1]:
+        if exclusive_or(raw[:-1]) != raw[-1]:
             raise PpsError("the check byte PCK does not match")
         optional = iter(raw[2:-1])
         values = [next(optional) if raw[1] & (0x10 << bit) else None for bit in range(3)]
@@ -43,16 +45,9 @@ class Pps:
         optional = (self.pps1, self.pps2, self.pps3)
         pps0 = self.protocol | sum(0x10 << bit for bit, value in enumerate(optional) if value is not None)
         body = bytes((PPSS, pps0, *(value for value in optional if value is not None)))
-        return body + bytes((_check(body),))
+        return body + bytes((exclusive_or(body),))
 
     def is_agreed_by(self, response: Pps) -> bool:
         """Is `response` an acceptable answer to this request (9.3)? A card may leave PPS1 to PPS3 out."""
         pairs = ((self.pps1, response.pps1), (self.pps2, response.pps2), (self.pps3, response.pps3))
         return self.protocol == response.protocol and all(theirs in (None, ours) for ours, theirs in pairs)
-
-
-def _check(data: bytes) -> int:
-    result = 0
-    for byte in data:
-        result ^= byte
-    return result

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import xor
+
+from card.iso7816.check import exclusive_or
 
 PROLOGUE = 3
 MAX_INF = 254
@@ -71,7 +71,7 @@ class BadBlock:
 
 def lrc(data: bytes) -> bytes:
     """The longitudinal redundancy check: exclusive-or of all bytes (11.4.4)."""
-    return bytes((reduce(xor, data, 0),))
+    return bytes((exclusive_or(data),))
 
 
 def _table() -> tuple[int, ...]:

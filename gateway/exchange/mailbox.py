@@ -15,6 +15,7 @@ from pathlib import Path
 from gateway.clock import Clock, Rng, SystemClock, system_rng
 from gateway.errors import InputError, StoreError
 from gateway.failpoint import failpoint
+from gateway.folder import sync_folder
 
 MAX_FILE = 16 * 1024 * 1024
 
@@ -50,7 +51,7 @@ class Maildir:
             _write_synced(temporary, raw)
             failpoint("mailbox-before-rename")
             temporary.rename(self._path / "new" / key)
-            _sync_directory(self._path / "new")
+            sync_folder(self._path / "new")
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise _disk("The message cannot be kept in the mailbox", error) from error
@@ -146,7 +147,7 @@ class Maildir:
     def _sync(self, *folders: str) -> None:
         try:
             for folder in folders:
-                _sync_directory(self._path / folder)
+                sync_folder(self._path / folder)
         except OSError as error:
             raise _disk("The move in the mailbox cannot be made durable", error) from error
 
@@ -161,14 +162,6 @@ def _write_synced(path: Path, data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

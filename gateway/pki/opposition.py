@@ -21,6 +21,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from gateway.errors import CardRefusal, InputError, TrustError
+from gateway.folder import sync_folder
 
 # INVENTED(opposition-list-format): the real layout is not public; ours is a header line and 14-byte entries.
 SERIAL_SIZE, ENTRY_SIZE = 10, 14
@@ -104,11 +105,7 @@ class OppositionList:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_folder(path.parent)
 
     @property
     def digest(self) -> str:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.clock import Rng
 from gateway.errors import StoreError
+from gateway.folder import sync_folder
 
 KEY_LENGTH = 32
 _NONCE_LENGTH = 12
@@ -81,7 +82,7 @@ def make_key(path: Path, rng: Rng) -> bytes:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _sync_directory(path.parent)
+    sync_folder(path.parent)
     return key
 
 
@@ -90,7 +91,7 @@ def settle_key(path: Path) -> None:
     fresh = _unsettled(path)
     if fresh.exists() and not path.exists():
         fresh.replace(path)
-        _sync_directory(path.parent)
+        sync_folder(path.parent)
 
 
 def read_unsettled_key(path: Path) -> bytes | None:
@@ -100,11 +101,3 @@ def read_unsettled_key(path: Path) -> bytes | None:
 
 def _unsettled(path: Path) -> Path:
     return path.with_name(path.name + ".new")
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from card.iso7816.atr import DI, FI, MAX_LENGTH, Atr, AtrError
 from card.iso7816.pps import Pps, PpsError
+from card.iso7816.t1block import lrc
 from reader.ccid.events import AskPin, CardLink, EntryEnded, Event, PowerChanged, Send
 from reader.ccid.frames import (
     ANSWERED_BY,
@@ -402,10 +403,7 @@ def _check_parameters(wanted: Parameters) -> None:
 def _block(prologue: bytes, command: bytes) -> bytes:
     """The T=1 block that carries the filled command: NAD and PCB as the host wants them, LEN and LRC ours."""
     block = prologue[:2] + bytes((min(len(command), 254),)) + command[:254]
-    check = 0
-    for byte in block:
-        check ^= byte
-    return block + bytes((check,))
+    return block + lrc(block)
 
 
 def _status_word(place: _Slot, outcome: Outcome, data: bytes) -> bytes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from card.iso7816.check import exclusive_or
 from reader.ccid.device import CcidDevice
 from reader.ccid.events import CardLink, Event, Send
 from reader.ccid.frames import HEADER_SIZE, MAX_DATA
@@ -61,22 +62,10 @@ VARIANTS = {
 FIRMWARE = b"VitaleGateway-V1.00"
 
 
-def lrc(data: bytes | bytearray) -> int:
-    """Exclusive or of all bytes; 0 for a whole frame."""
-    value, width = int.from_bytes(data), 256
-    if len(data) > 32:
-        while width < 8 * len(data):
-            width *= 2
-    while width > 8:  # the upper half onto the lower one, down to one byte
-        width //= 2
-        value ^= value >> width
-    return value & 0xFF
-
-
 def framed(message: bytes) -> bytes:
     """SYNC, ACK, the message, LRC."""
     frame = b"\x03\x06" + message
-    return frame + bytes((lrc(frame),))
+    return frame + bytes((exclusive_or(frame),))
 
 
 def _is_one_frame(data: bytes) -> bool:
@@ -87,7 +76,7 @@ def _is_one_frame(data: bytes) -> bool:
         and data[0] == SYNC
         and data[1] == ACK
         and int.from_bytes(data[3:7], "little") == size
-        and not lrc(data)
+        and not exclusive_or(data)
     )
 
 
@@ -157,7 +146,7 @@ class GemPcDevice:
         if len(buffer) < end:
             return at
         frame = bytes(buffer[at:end])
-        events += self._command(frame) if not lrc(frame) else [Send(NAK_FRAME)]
+        events += self._command(frame) if not exclusive_or(frame) else [Send(NAK_FRAME)]
         return end
 
     def _command(self, frame: bytes) -> list[Event]:

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from card.iso7816.check import exclusive_or
 from reader.ccid import host as ccid
 from reader.ccid.frames import ANSWERED_BY, HEADER_SIZE, MAX_DATA, Type
-from reader.serial.gempc import ACK, NAK, NAK_FRAME, NOTICE, OVERHEAD, SYNC, Variant, framed, lrc
+from reader.serial.gempc import ACK, NAK, NAK_FRAME, NOTICE, OVERHEAD, SYNC, Variant, framed
 
 MAX_REPEATS = 3
 """How often a frame goes out again, in each direction, during one command."""
@@ -149,7 +150,7 @@ class GemPcHost:
         if not is_answer and self._echo_due:
             self._echo_due = False
             return []
-        if lrc(frame):
+        if exclusive_or(frame):
             return [self._wrong()]
         if not is_answer:
             return [ccid.Strange("an echo that was not expected")]

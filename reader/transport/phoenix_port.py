@@ -9,6 +9,7 @@ from typing import Any
 
 from reader.errors import ReaderError
 from reader.stream import Clock
+from reader.transport.serial_port import guarded
 
 POLL = 0.02
 """Seconds pyserial waits at most in one read: changing its timeout would negotiate the whole port again."""
@@ -26,27 +27,27 @@ class PhoenixPort:
 
     def send(self, data: bytes) -> None:
         """Write all of `data`."""
-        self._guard(self._serial.write, data)
+        guarded(self._serial.write, data)
 
     def receive(self, seconds: float) -> bytes:
         """What has arrived; empty when nothing came in time."""
         end = self._clock() + seconds
         while True:
-            received: bytes = self._guard(self._read)
+            received: bytes = guarded(self._read)
             if received or self._clock() >= end:
                 return received
 
     def clear(self) -> None:
         """Forget what has arrived."""
-        self._guard(self._serial.reset_input_buffer)
+        guarded(self._serial.reset_input_buffer)
 
     def set_reset(self, asserted: bool) -> None:
         """Put RTS."""
-        self._guard(setattr, self._serial, "rts", asserted)
+        guarded(setattr, self._serial, "rts", asserted)
 
     def is_cts(self) -> bool:
         """Is CTS asserted?"""
-        return bool(self._guard(getattr, self._serial, "cts"))
+        return bool(guarded(getattr, self._serial, "cts"))
 
     def supports(self, speed: int) -> bool:
         """Is there a speed of the port near enough?"""
@@ -56,9 +57,9 @@ class PhoenixPort:
         """8 data bits, 2 stop bits, even or odd parity; what is so already is not set again."""
         parity, nearest = "O" if odd else "E", self._nearest(speed) or speed
         if self._serial.parity != parity:
-            self._guard(setattr, self._serial, "parity", parity)
+            guarded(setattr, self._serial, "parity", parity)
         if self._serial.baudrate != nearest:
-            self._guard(setattr, self._serial, "baudrate", nearest)
+            guarded(setattr, self._serial, "baudrate", nearest)
 
     def close(self) -> None:
         """Give the port back."""
@@ -74,14 +75,6 @@ class PhoenixPort:
         if data and (waiting := self._serial.in_waiting):
             data += self._serial.read(waiting)
         return data
-
-    @staticmethod
-    def _guard(work: Any, *arguments: Any) -> Any:
-        """A port that was closed or unplugged under pyserial shows as several kinds of error."""
-        try:
-            return work(*arguments)
-        except (TypeError, AttributeError, ValueError) as wrong:
-            raise OSError(f"the port is gone ({type(wrong).__name__})") from None
 
 
 def _opened(port: str, speed: int) -> Any:

@@ -25,20 +25,20 @@ class SerialPort:
 
     def send(self, data: bytes) -> None:
         """Write all of `data`, within 2 s."""
-        self._guard(self._serial.write, data)
+        guarded(self._serial.write, data)
 
     def receive(self, seconds: float) -> bytes:
         """What has arrived; empty when nothing came in time."""
-        received: bytes = self._guard(self._read, seconds)
+        received: bytes = guarded(self._read, seconds)
         return received
 
     def set_speed(self, speed: int) -> None:
         """Another speed from now on, in baud."""
-        self._guard(setattr, self._serial, "baudrate", speed)
+        guarded(setattr, self._serial, "baudrate", speed)
 
     def clear(self) -> None:
         """Forget what has arrived and was not read."""
-        self._guard(self._serial.reset_input_buffer)
+        guarded(self._serial.reset_input_buffer)
 
     def close(self) -> None:
         """Give the port back."""
@@ -53,13 +53,13 @@ class SerialPort:
                 return data + self._serial.read(waiting) if waiting else data
         return b""
 
-    @staticmethod
-    def _guard(work: Any, *arguments: Any) -> Any:
-        """A port that was closed or unplugged under pyserial shows as several kinds of error."""
-        try:
-            return work(*arguments)
-        except (TypeError, AttributeError, ValueError) as wrong:
-            raise OSError(f"the port is gone ({type(wrong).__name__})") from None
+
+def guarded(work: Any, *arguments: Any) -> Any:
+    """Call into pyserial: a port that was closed or unplugged under it shows as several kinds of error."""
+    try:
+        return work(*arguments)
+    except (TypeError, AttributeError, ValueError) as wrong:
+        raise OSError(f"the port is gone ({type(wrong).__name__})") from None
 
 
 def _opened(port: str, speed: int, stop_bits: int) -> Any:

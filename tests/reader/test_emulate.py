@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from card.iso7816.check import exclusive_or as lrc
 from card.kernel.storage import FileStorage
 from card.personalise import open_card
 from reader.ccid import frames
 from reader.ccid.frames import Answer, Command, Type
 from reader.cli import main
 from reader.pinpad import PinEntry
-from reader.serial.gempc import framed, lrc
+from reader.serial.gempc import framed
 from tests.card.factory import image
 from tests.interop.bench_pcscd import free_ports
 

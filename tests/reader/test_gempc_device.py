@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from card.iso7816.check import exclusive_or as lrc
 from card.iso7816.contacts import TpduLink
 from reader.ccid import frames
 from reader.ccid.events import AskPin, EntryEnded, Send
 from reader.ccid.frames import Answer, Command, Error, Icc, Type
 from reader.pinpad import Digits, Entered, PinEntry
-from reader.serial.gempc import FIRMWARE, NAK_FRAME, TIME_REQUEST, VARIANTS, GemPcDevice, framed, lrc
+from reader.serial.gempc import FIRMWARE, NAK_FRAME, TIME_REQUEST, VARIANTS, GemPcDevice, framed
 from tests.reader.byte_cards import EchoCard
 
 STATUS = Command(Type.GET_SLOT_STATUS, 0, 5)
