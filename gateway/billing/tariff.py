@@ -152,7 +152,7 @@ def _one_urgency(case: Case) -> None:
 
 
 def _associations(case: Case, rows: Sequence[ActRow]) -> list[int | None]:
-    """The codes as given; without any, the general rule for two acts of a doctor."""
+    """The codes as given; without any, the general rule for two acts of a doctor: never their order."""
     acts = case.request.acts
     given = [act.association for act in acts]
     main = [
@@ -166,7 +166,9 @@ def _associations(case: Case, rows: Sequence[ActRow]) -> list[int | None]:
         raise InputError(
             f"acts[{main[2]}].association: more than two CCAM acts at once; give the code of each of them."
         )
-    first, second = sorted(main, key=lambda at: (-(rows[at].cents or 0), acts[at].code, at))
+    first, second = sorted(
+        main, key=lambda at: (-(rows[at].cents or 0), acts[at].code, -acts[at].quantity, repr(acts[at]))
+    )
     given[first], given[second] = 1, 2
     return given
 

@@ -182,6 +182,15 @@ def test_the_order_of_acts_changes_nothing(request: CareRequest, chance: random.
     assert (one.nature_code, one.third_party) == (two.nature_code, two.third_party)
 
 
+def test_of_the_same_act_twice_the_larger_line_is_the_first() -> None:
+    """Two lines of one CCAM act: the one of quantity 2 is paid in full, wherever it stands."""
+    once, twice = Act("AHQB027"), Act("AHQB027", 2)
+    doctor = Practitioner(specialty="03", convention="1", optam=False, zone="metropole")
+    request = CareRequest(date(2019, 1, 1), doctor, Beneficiary(date(1980, 1, 1), "01"), (once, twice))
+    turned = dataclasses.replace(request, acts=(twice, once))
+    assert priced(request).base_cents == priced(turned).base_cents == 12_960
+
+
 @MANY
 @given(sheets())
 def test_json_round_trip(request: CareRequest) -> None:
