@@ -55,7 +55,10 @@ def subcommands(path: Path) -> frozenset[str]:
         if ast.unparse(call.func).rpartition(".")[2] in ("add_parser", "_state_command")
     ]
     given = [one.value for call in makers for one in call.args if isinstance(one, ast.Constant)]
-    return frozenset(str(name) for name in given)
+    modules = (
+        [one.stem for one in path.parent.glob("commands/*.py")] if path == COMMANDS["vitale-gateway"] else []
+    )
+    return frozenset([*map(str, given), *modules])
 
 
 @cache

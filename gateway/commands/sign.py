@@ -1,0 +1,27 @@
+"""`vitale-gateway sign`: the CPS signs every FSE that waits for it."""
+
+from __future__ import annotations
+
+import argparse
+
+from gateway.commands.opened import at_work, say, unlock
+from gateway.commands.typed import pin_options, settings_option
+from gateway.later import sign_waiting
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """How the PIN is given."""
+    settings_option(parser)
+    pin_options(parser)
+
+
+def work(options: argparse.Namespace) -> int:
+    """Sign them, each kept before the next."""
+    with at_work(options) as (_, practice, desk):
+        cps = unlock(desk, options)
+        try:
+            count = sign_waiting(practice, cps, lambda number: say(f"FSE {number} signed"))
+        finally:
+            desk.lock()
+    print(f"{count} FSE signed; they leave when vitale-gateway serve runs")
+    return 0
