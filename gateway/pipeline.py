@@ -15,6 +15,7 @@ from gateway.billing.engine import Price, price
 from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.care import CareAct, Parties
+from gateway.certificates import receiver_in_force
 from gateway.errors import GatewayError
 from gateway.exchange.calendar import legal_day, resend_deadline, send_deadline
 from gateway.lots.fse import Fse, Rectified, encode_fse
@@ -25,7 +26,6 @@ from gateway.lots.numbering import LotNumbers
 from gateway.lots.organism import Destination
 from gateway.lots.sealing import SealedLot, seal
 from gateway.paper import paper_twin
-from gateway.pki import Purpose
 from gateway.practice import Practice
 from gateway.signing import Sheet, check, insurer_of, share_of, sign
 from gateway.steps import step
@@ -190,10 +190,10 @@ def _one_lot(practice: Practice, cps: CpsSession, fses: Sequence[Fse], numbers: 
         signs = first.invoice.mode.cps
         lot = draft.signed(cps.sign_digest(draft.digest), cps.certificate) if signs else draft.signed()
     with step("seal"):
-        practice.trust.validate(practice.receiver_certificate, now, Purpose.RECEIVER_ENCRYPTION)
+        certificate = receiver_in_force(practice, now)
         return seal(
             lot, sender=practice.address, recipient=_recipient(practice, first), policy=practice.policy,
-            signer=cps, recipient_certificate=practice.receiver_certificate, rng=practice.rng, now=now,
+            signer=cps, recipient_certificate=certificate, rng=practice.rng, now=now,
         )  # fmt: skip
 
 

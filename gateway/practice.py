@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gateway.billing.tables import Tables
 from gateway.clock import Clock, Rng
@@ -17,7 +19,9 @@ from gateway.store.store import Store
 class Practice:
     """One practice at work. `id` is its short name in the store, `address` its mail address.
 
-    `receiver_certificate` (DER) encrypts what leaves, `decryption` opens what comes back.
+    `receiver_certificate` (DER) encrypts what leaves, `decryption` opens what comes back; `other_receivers`
+    and `other_keys` stand beside them while an old one and a new one overlap (gateway.certificates chooses).
+    `files`: where a certificate (DER) was read from.
     `optam` and `zone` are what no card says of the practice's tariffs;
     `lot_size` is the most FSE in one lot.
     """
@@ -38,6 +42,9 @@ class Practice:
     zone: str = "metropole"
     practitioners: tuple[str, ...] = ()
     lot_size: int = 50
+    other_receivers: tuple[bytes, ...] = field(default=(), repr=False)
+    other_keys: tuple[DecryptionKey, ...] = field(default=(), repr=False)
+    files: Mapping[bytes, Path] = field(default_factory=dict, repr=False)
 
     def admit(self, national_id: str, slot: str) -> None:
         """Refuse a CPS whose holder does not work here; an empty list of `practitioners` admits everybody."""

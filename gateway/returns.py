@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.certificates import keys_of
 from gateway.delivery import Opened, Opener
 from gateway.errors import InputError
+from gateway.lots.refusal import LotRefusal
+from gateway.lots.sealing import Opened as OpenedMail
 from gateway.lots.sealing import open_sealed
 from gateway.pki import Purpose
 from gateway.practice import Practice
@@ -21,14 +24,7 @@ def opener(practice: Practice) -> Opener:
     """The opener for a practice's mailbox: decrypts, verifies the receiver's signature, reads the file."""
 
     def open_return(raw: bytes) -> Opened:
-        mail = open_sealed(
-            raw,
-            key=practice.decryption,
-            policy=practice.policy,
-            trust=practice.trust,
-            purpose=Purpose.RECEIVER_SIGNATURE,
-            when=practice.clock.now(),
-        )
+        mail = _open(practice, raw)
         description = mail.envelope.description
         if description.startswith("SESAM/ARL/"):
             return Opened(mail.payload, receipts=(parse_arl(mail.payload),))
@@ -39,6 +35,25 @@ def opener(practice: Practice) -> Opener:
         )
 
     return open_return
+
+
+def _open(practice: Practice, raw: bytes) -> OpenedMail:
+    """With the key it was made for: old and new ones overlap while the receiver learns of the new one."""
+    keys = keys_of(practice)
+    for count, key in enumerate(keys, 1):
+        try:
+            return open_sealed(
+                raw,
+                key=key,
+                policy=practice.policy,
+                trust=practice.trust,
+                purpose=Purpose.RECEIVER_SIGNATURE,
+                when=practice.clock.now(),
+            )
+        except LotRefusal:
+            if count == len(keys):
+                raise
+    raise AssertionError("a practice has a key")
 
 
 def _payments(answer: NoemieReturn) -> Sequence[Payment]:

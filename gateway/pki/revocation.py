@@ -23,6 +23,7 @@ class RevocationList:
     this_update: datetime
     next_update: datetime
     parsed: x509.CertificateRevocationList = field(repr=False, compare=False)
+    der: bytes = field(default=b"", repr=False, compare=False)
 
     @classmethod
     def parse(cls, der: bytes) -> RevocationList:
@@ -41,7 +42,7 @@ class RevocationList:
         # An indirect or partial list says so in a critical extension (5.2.4, 5.2.5): refused.
         if any(extension.critical for extension in parsed.extensions):
             raise TrustError("a revocation list is partial or carries an unknown critical extension")
-        return cls(parsed.issuer.public_bytes(), parsed.last_update_utc, next_update, parsed)
+        return cls(parsed.issuer.public_bytes(), parsed.last_update_utc, next_update, parsed, der)
 
     @cached_property
     def serials(self) -> frozenset[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 
@@ -62,7 +63,10 @@ class Trust:
         intermediates: Iterable[bytes],
         crls: Iterable[bytes],
         scopes: Mapping[bytes, Collection[Purpose]] | None = None,
+        files: Mapping[bytes, Path] | None = None,
     ) -> None:
+        self.files = dict(files or {})
+        """Where a certificate or list (DER) was read from."""
         self._roots = {der: Certificate.parse(der) for der in roots}
         self._authorities = self._roots | {der: Certificate.parse(der) for der in intermediates}
         self._by_subject: dict[bytes, list[Certificate]] = {}
@@ -80,16 +84,53 @@ class Trust:
         Authorities under `personnes/` vouch for CPS only, those under `facturation/` for receivers
         and practices only.
         """
-        persons = _read_folder(directory / "personnes", "CERTIFICATE")
-        facturation = _read_folder(directory / "facturation", "CERTIFICATE")
-        roots = _read_folder(directory / "roots", "CERTIFICATE")
+        files: dict[bytes, Path] = {}
+        persons, facturation, roots = (
+            _read_folder(directory / name, "CERTIFICATE", files)
+            for name in ("personnes", "facturation", "roots")
+        )
         if not roots:
             raise TrustError(f"no root certificate under {directory / 'roots'}: install the authority's root")
         scopes: dict[bytes, Collection[Purpose]] = {
             hashlib.sha256(der).digest(): CPS_PURPOSES for der in persons
         }
         scopes |= {hashlib.sha256(der).digest(): FACTURATION_PURPOSES for der in facturation}
-        return cls(roots, persons + facturation, _read_folder(directory / "crls", "X509 CRL"), scopes)
+        crls = _read_folder(directory / "crls", "X509 CRL", files)
+        return cls(roots, persons + facturation, crls, scopes, files)
+
+    @property
+    def authorities(self) -> tuple[Certificate, ...]:
+        """The configured roots and intermediates."""
+        return tuple(self._authorities.values())
+
+    def newest_lists(self, now: datetime) -> list[tuple[str, RevocationList]]:
+        """The revocation list that decides now, by the name of its authority; none for one without a list."""
+        found: dict[str, RevocationList] = {}
+        for authority in self._authorities.values():
+            for crl in self._crls:  # ascending: the last one wins
+                if crl.this_update <= now and self._is_authentic(crl, authority):
+                    found[authority.common_name] = crl
+        return list(found.items())
+
+    def rehearse(self, certificate: bytes, now: datetime, purpose: Purpose) -> Certificate:
+        """A certificate that may not be in force yet, judged as on its first day, by the lists of today.
+
+        TrustError as in `validate`. Nothing is remembered: what is good for a rehearsal is not yet good.
+        """
+        leaf = Certificate.parse(certificate)
+        begins = max(now, leaf.not_before)
+        _check_leaf(leaf, begins, purpose)
+        fault: TrustError | None = None
+        for path in self._paths([leaf]):
+            try:
+                self._check_authorities(path, begins, purpose)
+                for below, authority in pairwise(path):
+                    self._check_revocation(below, authority, now, purpose)
+            except TrustError as error:
+                fault = fault or error
+            else:
+                return leaf
+        raise fault or _unknown(purpose)
 
     def knows_authority(self, der: bytes) -> bool:
         """These bytes are one of the configured roots or intermediates."""
@@ -110,7 +151,6 @@ class Trust:
 
     def _window(self, leaf: Certificate, when: datetime, purpose: Purpose) -> Window:
         """While the answer "good" holds, for the first good path; the first path's fault otherwise."""
-        what = f"the {purpose.value} certificate"
         window = _check_leaf(leaf, when, purpose)
         fault: TrustError | None = None
         for path in self._paths([leaf]):
@@ -118,9 +158,7 @@ class Trust:
                 return self._check_path(path, when, purpose, window)
             except TrustError as error:
                 fault = fault or error
-        raise fault or TrustError(
-            f"{what} was not issued by an authority known here: {REMEDY[purpose]}", code="authority-unknown"
-        )
+        raise fault or _unknown(purpose)
 
     def _paths(self, path: list[Certificate]) -> Iterator[list[Certificate]]:
         """Every chain of names and signatures from the leaf to a root, shortest first at each step."""
@@ -135,13 +173,18 @@ class Trust:
     def _check_path(
         self, path: Sequence[Certificate], when: datetime, purpose: Purpose, window: Window
     ) -> Window:
-        for below, authority in enumerate(path[1:]):
-            window = _overlap(window, _check_authority(authority, below, when))
-            if purpose not in self._scopes.get(authority.fingerprint, Purpose):
-                raise TrustError(f"an authority of the path may not vouch for a {purpose.value} certificate")
+        window = _overlap(window, self._check_authorities(path, when, purpose))
         for certificate, authority in pairwise(path):
             window = _overlap(window, self._check_revocation(certificate, authority, when, purpose))
         return window
+
+    def _check_authorities(self, path: Sequence[Certificate], when: datetime, purpose: Purpose) -> Window:
+        windows = []
+        for below, authority in enumerate(path[1:]):
+            windows.append(_check_authority(authority, below, when))
+            if purpose not in self._scopes.get(authority.fingerprint, Purpose):
+                raise TrustError(f"an authority of the path may not vouch for a {purpose.value} certificate")
+        return reduce(_overlap, windows)
 
     def _check_revocation(
         self, certificate: Certificate, authority: Certificate, when: datetime, purpose: Purpose
@@ -170,6 +213,13 @@ class Trust:
         if key not in self._authentic:
             self._authentic[key] = crl.is_signed_by(authority)
         return self._authentic[key]
+
+
+def _unknown(purpose: Purpose) -> TrustError:
+    what = f"the {purpose.value} certificate"
+    return TrustError(
+        f"{what} was not issued by an authority known here: {REMEDY[purpose]}", code="authority-unknown"
+    )
 
 
 def _overlap(one: Window, other: Window) -> Window:
@@ -228,12 +278,14 @@ def _check_extended_usage(usage: x509.ExtendedKeyUsage, what: str) -> None:
         raise TrustError(f"{what} is not made for this use (extendedKeyUsage)")
 
 
-def _read_folder(folder: Path, label: str) -> list[bytes]:
-    """The DER contents of every .pem, .der, .crt or .crl file of a folder, by name."""
+def _read_folder(folder: Path, label: str, files: dict[bytes, Path]) -> list[bytes]:
+    """The DER contents of every .pem, .der, .crt or .crl file of a folder, by name; `files` says of which."""
     found: list[bytes] = []
     for path in sorted(folder.glob("*")) if folder.is_dir() else ():
         if path.suffix in {".pem", ".der", ".crt", ".crl"}:
-            found.extend(_read_file(path, label))
+            here = _read_file(path, label)
+            files.update(dict.fromkeys(here, path))
+            found.extend(here)
     return found
 
 
