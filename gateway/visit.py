@@ -17,7 +17,7 @@ def who_takes_part(
     practice: Practice, cps: CpsSession | None, vitale: VitaleSession | None, act: CareAct
 ) -> Parties:
     """Every card is valid, the CPS not revoked, the Vitale not opposed; together they give what is needed."""
-    place = _place(practice, cps, act)
+    place = place_for(practice, cps, act)
     if act.attestation is not None:
         return Parties.on_paper(act, place, act.attestation)
     if vitale is None or cps is None:
@@ -34,7 +34,7 @@ def who_takes_part(
     return Parties.of(act, place, vitale.read_rights())
 
 
-def _place(practice: Practice, cps: CpsSession | None, act: CareAct) -> Place:
+def place_for(practice: Practice, cps: CpsSession | None, act: CareAct) -> Place:
     """The professional: read from the CPS, or kept from an earlier day where the CPS signs later or never."""
     if cps is not None:
         practice.admit(cps.holder.national_id, cps.connection.slot_name)
