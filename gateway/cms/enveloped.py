@@ -35,7 +35,7 @@ from gateway.errors import InputError
 from gateway.pki import der
 from gateway.pki.certificate import Certificate
 
-__all__ = ["DecryptionKey", "Refused", "decrypt", "encrypt"]
+__all__ = ["DecryptionKey", "Refused", "decrypt", "encrypt", "recipient_of"]
 
 VERSION_0 = b"\x02\x01\x00"
 TAG_SIZE, NONCE_SIZE, GCM_KEY_SIZE = 16, 12, 32
@@ -173,6 +173,14 @@ def decrypt(message: bytes, key: DecryptionKey, policy: Policy) -> bytes:
     if not content:
         raise Refused("envelope: empty content")
     return content
+
+
+def recipient_of(message: bytes, policy: Policy) -> bytes:
+    """Whom an envelope of this profile names, issuer and serial as DER; Refused when it is none."""
+    try:
+        return _read(message, policy).issuer_and_serial
+    except der.DerError as error:
+        raise Refused(f"envelope: {error}") from None
 
 
 def _open_gcm(envelope: _Envelope, key: DecryptionKey) -> bytes:

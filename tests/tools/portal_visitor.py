@@ -18,6 +18,7 @@ from tools.portal.register import Seal
 from tools.portal.server import Portal, portal_app, portal_office
 from tools.receiver.api import Actions, Controls
 from tools.receiver.config import ReceiverConfig
+from tools.receiver.service import opposition_publisher
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -99,6 +100,7 @@ def serving(bench: Bench, config: ReceiverConfig, opposition: Path) -> Iterator[
     clock = bench.clock
     OppositionList.parse(encode_base(1, clock.now(), [])).save(opposition)
     parts = bench.parts
+    parts.publisher = opposition_publisher(config, parts.receiver)
     controls = Controls(
         parts.ledger, parts.faults, lambda _: 0, lambda: clock.now().timestamp(), lambda: None
     )

@@ -278,9 +278,9 @@ def test_a_list_written_anew_gets_the_declared_cards_again(site: Site) -> None:
     fresh = encode_base(7, site.bench.clock.now(), [])
     OppositionList.parse(fresh).save(site.opposition)
     assert OppositionList.load(site.opposition).lookup(SERIAL) is None
-    site.office.keep_published()
+    site.bench.parts.publisher.keep()
     again = OppositionList.load(site.opposition)
     assert again.lookup(SERIAL) is not None
     assert again.number == 8
-    site.office.keep_published()
+    site.bench.parts.publisher.keep()
     assert OppositionList.load(site.opposition).number == 8

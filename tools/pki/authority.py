@@ -3,6 +3,7 @@
     DIR/root, cps, vitale .key.pem/.cert.pem         the TEST issuer of the cards (card.issuer)
     DIR/facturation, receiver-* .key.pem/.cert.pem   the receiving side
     DIR/practices/NAME.key.pem/.cert.pem             encryption keys of practices
+    DIR/parties/NUMBER.key.pem/.cert.pem             encryption keys of single organisms and insurers
     DIR/trust/{roots,personnes,facturation,crls,vitale}   what gateway and receiver believe
 
 Nothing here is a real authority, and every name says so. `now` is always given by the caller.
@@ -162,6 +163,18 @@ class Authority:
             self._issue(stem, f"CABINET TEST {practice}", ("key_encipherment",), start)
         key, certificate = _load_pair(stem)
         return PracticeKeys(DecryptionKey(key, _der(certificate)))
+
+    def party_key(self, number: str, address: str) -> DecryptionKey:
+        """The decryption key of one organism or insurer (14 digits, mail address), issued at first use."""
+        if not re.fullmatch(r"[0-9]{14}", number):
+            raise InputError("an organism or an insurer has fourteen digits")
+        stem = self.directory / "parties" / number
+        if not stem.with_suffix(".cert.pem").exists():
+            stem.parent.mkdir(mode=0o700, exist_ok=True)
+            start = self.facturation.certificate.not_valid_before_utc
+            self._issue(stem, address, ("key_encipherment",), start)
+        key, certificate = _load_pair(stem)
+        return DecryptionKey(key, _der(certificate))
 
     def software_cps(self, national_id: str, now: datetime) -> SoftwareSigner:
         """A CPS signature key in software, for tests and load: same certificate as a card's."""

@@ -108,9 +108,11 @@ class ControllerPages:
 
     def _ask(self, method: str, path: str, call: Call) -> dict[str, Any]:
         try:
-            return self.actions.routes[method, path](call)
+            answer = self.actions.routes[method, path](call)
         except ApiRefusal as refusal:
             raise InputError(str(refusal)) from None
+        assert isinstance(answer, dict)
+        return answer
 
 
 def _fault(form: Mapping[str, str], name: str) -> str:

@@ -126,7 +126,7 @@ class InsuredPages:
         """The present card, what was declared, and the two forms."""
         serial = self.office.present_serial(visit.family)
         return self.views.page(
-            visit, "carte", serial=serial, opposed=self.office.state.opposed_card(serial),
+            visit, "carte", serial=serial, opposed=self.office.opposition_of(serial),
             ordered=self.office.state.ordered(visit.family.tag),
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,13 @@ from gateway.billing.tables import Tables
 from gateway.clock import Clock, Rng
 from gateway.errors import InputError
 from gateway.exchange.calendar import legal_day
-from gateway.pki import OppositionList
-from gateway.pki.opposition import Opposition, encode_update
+from gateway.pki.opposition import Opposition
 from tools.portal.register import Family, Register
 from tools.portal.state import OpposedCard, State
 from tools.receiver.claims import Clerk
 from tools.receiver.core import Receiver
 from tools.receiver.insurers import Contract, InsurerBase
+from tools.receiver.publishing import OppositionPublisher
 
 if TYPE_CHECKING:
     from card.issuer import TestIssuer
@@ -37,7 +37,7 @@ _SOURCE = "décision du contrôleur de la caisse (portail du banc d'essai)"
 
 @dataclass
 class Office:
-    """The desk behind the pages. `opposition`: the list that gateways read; `orders`: where new cards go."""
+    """The desk behind the pages. `publisher`: of the opposition list; `orders`: where new cards go."""
 
     state: State
     register: Register
@@ -46,12 +46,11 @@ class Office:
     insurers: InsurerBase
     tables: Tables
     issuer: TestIssuer = field(repr=False)
-    opposition: Path | None
+    publisher: OppositionPublisher | None
     orders: Path
     clock: Clock
     rng: Rng = field(repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _seen: tuple[int, int] = (0, 0)
 
     @property
     def today(self) -> date:
@@ -65,7 +64,8 @@ class Office:
             if family is not None:
                 self.insurers.link(family.nir, insurer, linked=linked)
         self._use_withdrawals()
-        if self.opposition is not None:
+        if self.publisher is not None:
+            self.publisher.declared = self._declared_cards
             self._publish()
 
     # Cards
@@ -87,7 +87,7 @@ class Office:
         return declared
 
     def _serial_to_oppose(self, family: Family) -> str:
-        if self.opposition is None:
+        if self.publisher is None:
             raise InputError(
                 "Ce récepteur a démarré sans liste d'opposition (--opposition) : rien n'est déclaré."
             )
@@ -110,29 +110,19 @@ class Office:
         self._publish()
         return target
 
-    def keep_published(self) -> None:
-        """Put declared cards back onto a list that somebody else has written anew."""
-        if self.opposition is not None and self.opposition.exists() and _stamp(self.opposition) != self._seen:
-            self._publish()
+    def _declared_cards(self) -> list[Opposition]:
+        return [Opposition(card.serial, card.since, card.reason) for card in self.state.opposed()]
+
+    def opposition_of(self, serial: str) -> Opposition | None:
+        """Why and since when this card is opposed, by whoever put it on the list; None: it is in service."""
+        if card := self.state.opposed_card(serial):
+            return Opposition(card.serial, card.since, card.reason)
+        listed = self.receiver.opposition
+        return listed.lookup(serial) if listed is not None and serial else None
 
     def _publish(self) -> None:
-        """Write the update that adds what is missing, beside the list, and then the whole list."""
-        assert self.opposition is not None
-        with self._guard:
-            current = OppositionList.load(self.opposition)
-            added = [
-                Opposition(card.serial, card.since, card.reason)
-                for card in self.state.opposed()
-                if current.lookup(card.serial) is None
-            ]
-            if added:
-                issued = max(self.clock.now(), current.issued + timedelta(seconds=1))  # later than the last
-                update = encode_update(current, issued, added, [])
-                current = current.apply(update)
-                name = f"{self.opposition.stem}-{current.number:09d}.update"
-                self.opposition.with_name(name).write_bytes(update)
-                current.save(self.opposition)
-            self.receiver.opposition, self._seen = current, _stamp(self.opposition)
+        assert self.publisher is not None
+        self.publisher.publish()
 
     # Choices
 
@@ -181,11 +171,6 @@ class Office:
             _withdrawal(code, since) for code, since in self.state.withdrawals() if code in self.medicines
         ]
         self.clerk.use(self.tables.with_rows(rows) if rows else self.tables)
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    seen = path.stat()
-    return seen.st_mtime_ns, seen.st_size
 
 
 def _withdrawal(code: str, since: date) -> WithdrawalRow:

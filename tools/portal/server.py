@@ -43,7 +43,7 @@ def portal_office(config: ReceiverConfig, parts: Parts) -> Office:
         insurers=parts.insurers,
         tables=parts.tables,
         issuer=parts.authority.issuer,
-        opposition=config.opposition,
+        publisher=parts.publisher,
         orders=config.state / ORDERS,
         clock=config.clock,
         rng=config.rng,

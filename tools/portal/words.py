@@ -30,6 +30,11 @@ EXEMPTIONS = {
 }
 
 
+def reason(letter: str) -> str:
+    """Why a card is opposed; a letter that only its publisher knows is shown as it is."""
+    return REASONS.get(letter, f"motif {letter}")
+
+
 def euros(cents: int) -> str:
     """1234 → 12,34 €; thousands are set apart."""
     whole, rest = divmod(abs(cents), 100)

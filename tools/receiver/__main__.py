@@ -66,6 +66,10 @@ def _serve_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--policy", choices=("modern", "sesam"), default="modern", help="crypto profile (modern)")
     add("--practice", default="practice", help="whose encryption certificate answers are sealed to")
+    add(
+        "--parties", action="store_true",
+        help="each organism and insurer has its own encryption certificate, and reads only its own mail",
+    )  # fmt: skip
     add("--directory", type=Path, metavar="FILE", help="TOML: several practices, by sender number")
     add("--day", type=_span, default=86_400, metavar="SECONDS", help="how long a simulated day lasts")
     add("--profile", action="append", default=[], metavar="NAME|FILE", help="a card profile the caisse knows")
@@ -117,6 +121,7 @@ def _serve(options: argparse.Namespace) -> int:
         portal_port=options.portal,
         policy=options.policy,
         practice=options.practice,
+        parties=options.parties,
         directory=options.directory,
         day_seconds=options.day,
         profiles=options.profile,

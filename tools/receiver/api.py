@@ -8,10 +8,11 @@
     DELETE /faults     DELETE /faults/NAME      none; all but this one
     POST   /advance    {"days": 5}              payments still to come are nearer
     POST   /returns/ID/send                     the true return goes out (again)
+    GET    /opposition /certificates /crls      what is published for everybody (public.py)
 
-Each call carries `Authorization: Bearer TOKEN`; the token stands in STATE/api.token (0600) and is new with
-each start. Answers are JSON; an error is {"error": one sentence, "code": a word}. The standard library's
-server is enough for one person and a test: it listens on a loopback address and nowhere else.
+Each call but the published ones carries `Authorization: Bearer TOKEN`; the token stands in STATE/api.token
+(0600) and is new with each start. Answers are JSON; an error is {"error": one sentence, "code": a word}.
+The standard library's server is enough for one person and a test: it listens on loopback and nowhere else.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from gateway.errors import GatewayError, InputError
 from tools.receiver import listing
 from tools.receiver.faults import FAULTS, Faults
 from tools.receiver.ledger import Ledger
+from tools.receiver.public import Document, NotPublishedError, Publications
 from tools.receiver.reading import arl_json, arl_lines
 from tools.receiver.server import is_loopback
 
@@ -76,13 +78,15 @@ class Call:
     body: Mapping[str, Any] = field(default_factory=dict)
 
 
-Answer = dict[str, Any]
+Answer = dict[str, Any] | Document
+PUBLISHED = frozenset({"/opposition", "/certificates", "/crls", "/crls/*"})
+"""Paths that need no token."""
 
 
 class Actions:
     """Each call of the API as a function from a Call to JSON."""
 
-    def __init__(self, controls: Controls) -> None:
+    def __init__(self, controls: Controls, published: Publications | None = None) -> None:
         self._on = controls
         self.routes: dict[tuple[str, str], Callable[[Call], Answer]] = {
             ("GET", "/status"): lambda _: listing.status(controls.ledger),
@@ -98,6 +102,8 @@ class Actions:
             ("POST", "/advance"): self._advance,
             ("POST", "/returns/*/send"): self._send_again,
         }
+        if published is not None:
+            self.routes |= _published_routes(published)
 
     def _arl(self, call: Call) -> Answer:
         found = listing.arls(self._on.ledger, call.word)
@@ -149,6 +155,19 @@ class Actions:
         return {"sent": number}
 
 
+def _published_routes(published: Publications) -> dict[tuple[str, str], Callable[[Call], Answer]]:
+    return {
+        ("GET", "/opposition"): lambda call: published.opposition(_last(call, "after")),
+        ("GET", "/certificates"): lambda call: published.certificates(_last(call, "cn")),
+        ("GET", "/crls"): lambda _: published.revocation_lists(),
+        ("GET", "/crls/*"): lambda call: published.revocation_list(call.word),
+    }
+
+
+def _last(call: Call, name: str) -> str:
+    return call.query.get(name, [""])[-1]
+
+
 def _limit(call: Call) -> int:
     text = call.query.get("limit", ["20"])[-1]
     if not re.fullmatch(r"[0-9]{1,4}", text) or not 1 <= int(text) <= _MAX_ROWS:
@@ -176,6 +195,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         try:
             status, answer = HTTPStatus.OK, self._answer()
+            if isinstance(answer, Document):
+                self._send(answer.status, answer.media, answer.body, answer.headers)
+                return
+        except NotPublishedError as refusal:
+            status, answer = HTTPStatus.NOT_FOUND, {"error": str(refusal), "code": refusal.code}
         except ApiRefusal as refusal:
             status, answer = refusal.status, {"error": str(refusal), "code": refusal.code}
         except InputError as refusal:
@@ -187,17 +211,19 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_POST = do_DELETE = _serve  # noqa: N815
 
     def _answer(self) -> Answer:
-        self._admit()
         parts = urlsplit(self.path)
+        self._admit(parts.path)
         body = self._body()
         route, word = self._route(parts.path)
         return route(Call(word, parse_qs(parts.query[:1000]), body))
 
-    def _admit(self) -> None:
+    def _admit(self, path: str) -> None:
         """A page in a browser may reach this port: its Host is another one, and it has no token."""
         host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
         if host != "localhost" and not is_loopback(host):
             raise ApiRefusal(HTTPStatus.FORBIDDEN, "host", "ask this API by its loopback address")
+        if _shape(path) in PUBLISHED:
+            return
         given = self.headers.get("Authorization", "").encode("latin-1")
         if not hmac.compare_digest(given, f"Bearer {self.server.token}".encode("ascii")):
             sentence = f"send Authorization: Bearer and the token of the file {TOKEN_FILE}"
@@ -223,8 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _route(self, path: str) -> tuple[Callable[[Call], Answer], str]:
         """What answers this path, and its variable word: the second one."""
-        routes, words = self.server.actions.routes, path.split("/")[1:]
-        shape = f"/{words[0]}" if len(words) == 1 else "/".join(["", words[0], "*", *words[2:]])
+        routes, words, shape = self.server.actions.routes, path.split("/")[1:], _shape(path)
         route = routes.get((self.command, shape)) if _PATH.fullmatch(path) else None
         if route is not None:
             return route, words[1] if len(words) > 1 else ""
@@ -234,14 +259,19 @@ class _Handler(BaseHTTPRequestHandler):
             raise ApiRefusal(HTTPStatus.METHOD_NOT_ALLOWED, "method", sentence)
         raise ApiRefusal(HTTPStatus.NOT_FOUND, "unknown", f"nothing is here: see {', '.join(_known(routes))}")
 
-    def _write(self, status: HTTPStatus, answer: Answer) -> None:
+    def _write(self, status: HTTPStatus, answer: Mapping[str, Any]) -> None:
         if status >= HTTPStatus.BAD_REQUEST:
             self.close_connection = True
-        content = json.dumps(answer).encode("ascii") + b"\n"
+        self._send(status, "application/json", json.dumps(answer).encode("ascii") + b"\n", {})
+
+    def _send(self, status: HTTPStatus, media: str, content: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
+        if status != HTTPStatus.NO_CONTENT:  # RFC 9110 8.6: a 204 has neither body nor length
+            self.send_header("Content-Type", media)
+            self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")
+        for name, value in headers.items():
+            self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
@@ -255,6 +285,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Nothing is logged: a path could hold anything."""
+
+
+def _shape(path: str) -> str:
+    """A path with its variable word, the second one, as a star."""
+    words = path.split("/")[1:]
+    return f"/{words[0]}" if len(words) == 1 else "/".join(["", *words[:1], "*", *words[2:]])
 
 
 def _known(routes: Mapping[tuple[str, str], object]) -> list[str]:
@@ -282,14 +318,14 @@ class _Server6(_Server):
 class Api:
     """The API of one receiver: `port` says where it listens, `close` ends it."""
 
-    def __init__(self, controls: Controls, state: Path, rng: Rng, host: str, port: int) -> None:
+    def __init__(self, actions: Actions, state: Path, rng: Rng, host: str, port: int) -> None:
         if not is_loopback(host):
             raise InputError(f"{host} is not a loopback address: the API listens on 127.0.0.1 or ::1 only")
         try:
             self._server = (_Server6 if ":" in host else _Server)((host, port), _Handler)
         except (OSError, OverflowError):
             raise InputError(f"port {port} of {host} cannot be used for the API; choose another") from None
-        self._server.token, self._server.actions = _new_token(state / TOKEN_FILE, rng), Actions(controls)
+        self._server.token, self._server.actions = _new_token(state / TOKEN_FILE, rng), actions
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_PULSE_SECONDS,), name="receiver-api", daemon=True

@@ -42,6 +42,7 @@ class ReceiverConfig:
     name. `port` 0 takes a free one. `day_seconds`: how long one day lasts for the payment calendar: a caisse
     pays after `payment_days`, an insurer `insurer_days` later. `api_port`: where the API listens (api.py),
     None for no API; `portal_port`: the same for the web portal (tools/portal).
+    `parties`: each organism and insurer has an encryption certificate of its own (parties.py).
     `profiles`: card profiles (name or file) that the caisse knows beside the shipped ones.
     """
 
@@ -57,6 +58,7 @@ class ReceiverConfig:
     insurer_days: int = 2
     api_port: int | None = None
     portal_port: int | None = None
+    parties: bool = False
     faults: Sequence[str] = ()
     profiles: Sequence[str] = ()
     overrides: Path | None = None

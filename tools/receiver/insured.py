@@ -82,6 +82,11 @@ class InsuredBase:
         """Everybody insured under this NIR (13 characters)."""
         return tuple(self._people.get(nir, ()))
 
+    @property
+    def organisms(self) -> frozenset[str]:
+        """Régime and organism ("01-349") of everybody insured."""
+        return frozenset(one.organism for group in self._people.values() for one in group if one.organism)
+
     def __len__(self) -> int:
         return sum(map(len, self._people.values()))
 

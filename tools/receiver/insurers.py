@@ -39,7 +39,8 @@ class Contract:
     """One beneficiary's contract. `insurer`: ten digits; `name`: of a contract of the dated tables.
 
     `linked`: the caisse hands shares on; `treatment`: 109.4, "" when the insurer takes no DRE.
-    `refuses`: an insurer that says no to everything, for cards that are always declined.
+    `refuses`: an insurer that says no to everything, for cards that are always declined. `domain`: of the
+    insurer's mail address (109.9).
     """
 
     insurer: str
@@ -51,6 +52,7 @@ class Contract:
     linked: bool = True
     treatment: str = ""
     refuses: bool = False
+    domain: str = ""
 
     def is_open(self, on: date) -> bool:
         """Whether the contract covers this day; one without periods always does."""

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from gateway.cms.enveloped import DecryptionKey
+from gateway.cms.enveloped import DecryptionKey, recipient_of
 from gateway.cms.policy import Policy
 from gateway.errors import GatewayError, InputError
-from gateway.exchange.message import Subject
+from gateway.exchange.message import Subject, parse
 from gateway.lots.modes import DEGRADED, DESYNCHRONISED, DRE, SECURED, WITHOUT_VITALE, mode_of
 from gateway.lots.organism import destination_of
 from gateway.lots.refusal import LotRefusal
 from gateway.lots.sealing import Opened, open_sealed
 from gateway.lots.verify import VerifiedLot, verify_lot
 from gateway.pki import Purpose, Trust, VitaleAuthority
+from tools.receiver.parties import Party
 
 ENVELOPE_CODE = "1000"
 _SHEETS = frozenset({mode_of(code).family for code in (SECURED, DESYNCHRONISED, WITHOUT_VITALE)})
@@ -69,29 +71,41 @@ class Opening:
 
 
 class Gate:
-    """Opens messages under one policy with one decryption key. Stateless: any thread may call it."""
+    """Opens messages under one policy, each with the key of who it is sealed to. Any thread may call it.
+
+    The first party's key is tried on what names nobody known here.
+    """
 
     def __init__(
-        self, key: DecryptionKey, policy: Policy, trust: Trust, vitale: VitaleAuthority, limit: int
+        self, parties: Sequence[Party], policy: Policy, trust: Trust, vitale: VitaleAuthority, limit: int
     ) -> None:
-        self._key, self._policy, self._trust, self._vitale = key, policy, trust, vitale
+        self._parties, self._policy, self._trust, self._vitale = tuple(parties), policy, trust, vitale
+        self._by_name = {one.key.issuer_and_serial: one for one in self._parties}
         self._limit = limit
 
     def open(self, raw: bytes, when: datetime) -> Opening:
         """Never raises on any bytes."""
         try:
-            opened = self._unseal(raw, when)
+            party = self._addressee(raw)
+            opened = self._unseal(raw, party.key, when)
         except Exception as error:
             return opaque(raw, error)
         try:
-            return self._verify(raw, opened, when)
+            return self._verify(raw, opened, party, when)
         except Exception as error:
             return opaque(raw, error)
 
-    def _unseal(self, raw: bytes, when: datetime) -> Opened:
+    def _addressee(self, raw: bytes) -> Party:
+        """Whose key the envelope names; with one key there is nothing to look up."""
+        if len(self._parties) == 1:
+            return self._parties[0]
+        name = recipient_of(parse(raw).payload, self._policy)
+        return self._by_name.get(name, self._parties[0])
+
+    def _unseal(self, raw: bytes, key: DecryptionKey, when: datetime) -> Opened:
         opened = open_sealed(
             raw,
-            key=self._key,
+            key=key,
             policy=self._policy,
             trust=self._trust,
             purpose=Purpose.CPS_SIGNATURE,
@@ -102,7 +116,7 @@ class Gate:
             raise InputError("the message is opened, but what it carries is neither FSE, DRE nor B2")
         return opened
 
-    def _verify(self, raw: bytes, opened: Opened, when: datetime) -> Opening:
+    def _verify(self, raw: bytes, opened: Opened, party: Party, when: datetime) -> Opening:
         named = _read_names(opened)
         try:
             degraded = DESCRIPTIONS[opened.envelope.description] == _DEGRADED
@@ -115,11 +129,18 @@ class Gate:
             return Opening(named, refusal=refusal, reason=str(refusal))
         try:
             _agree(opened, verified)
+            _is_for(party, named)
         except (
             LotRefusal
         ) as refusal:  # nobody signed the outside: it is the mail that is refused, not the file
             return opaque(raw, refusal)
         return Opening(named, verified)
+
+
+def _is_for(party: Party, named: Named) -> None:
+    """A party reads its own mail only: what is for another is as if it could not be opened."""
+    if party.number not in ("", named.organism):
+        raise LotRefusal("1000", "the lot is sealed to another organism or insurer than the one it is for")
 
 
 def _is_after_lot_signature(refusal: LotRefusal) -> bool:

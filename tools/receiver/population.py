@@ -129,5 +129,6 @@ def _contracts(nir: str, person: Person) -> Iterator[Contract]:
     if (own := person.amc) is not None:
         periods = ((own.period.start, own.period.end),)
         yield Contract(
-            insurer_number(own.number), nir, birth, own.contract, own.member, periods, treatment=own.treatment
-        )
+            insurer_number(own.number), nir, birth, own.contract, own.member, periods,
+            treatment=own.treatment, domain=own.domain,
+        )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from gateway.billing.request import Practitioner
 from gateway.billing.tables import Tables
+from gateway.clock import Clock
 from gateway.cms.policy import policy_named
 from gateway.errors import GatewayError, InputError, StoreError
 from gateway.lots.organism import destination_of
@@ -31,12 +32,15 @@ from tools.receiver.insured import InsuredBase
 from tools.receiver.insurers import InsurerBase
 from tools.receiver.ledger import LEDGER_FILE, Ledger
 from tools.receiver.opening import Gate
+from tools.receiver.parties import Party, all_parties, front_end
 from tools.receiver.population import (
     barred_practitioners,
     known_contracts,
     known_insured,
     known_practitioners,
 )
+from tools.receiver.public import Publications
+from tools.receiver.publishing import OppositionPublisher
 from tools.receiver.reply import Secretary
 from tools.receiver.returns import Paymaster
 from tools.receiver.server import House
@@ -64,8 +68,15 @@ class Parts:
     insurers: InsurerBase
     practitioners: Mapping[str, Sequence[Practitioner]]
     tables: Tables
+    parties: Sequence[Party]
+    publisher: OppositionPublisher | None
     vault: Vault = field(repr=False)
     authority: Authority = field(repr=False)
+
+    def publications(self, clock: Clock) -> Publications:
+        """What the receiver publishes for everybody."""
+        signer, crls = self.authority.receiver_keys().signer, self.authority.trust_directory / "crls"
+        return Publications(self.publisher, signer, clock, self.parties, crls)
 
 
 def assemble(
@@ -107,7 +118,8 @@ def assemble(
         vault,
         payday,
     )
-    gate = Gate(keys.decryption, policy, trust, authority.vitale_authority(), config.limits.file_bytes)
+    parties = all_parties(authority, insured, insurers) if config.parties else (front_end(authority),)
+    gate = Gate(parties, policy, trust, authority.vitale_authority(), config.limits.file_bytes)
     receiver = Receiver(
         gate=gate,
         opposition=OppositionList.load(config.opposition) if config.opposition else None,
@@ -128,8 +140,17 @@ def assemble(
     )
     return Parts(
         receiver, paymaster, Postman(ledger, directory, config.clock), ledger, faults, clerk, insured,
-        insurers, practitioners, tables, vault, authority,
+        insurers, practitioners, tables, parties, opposition_publisher(config, receiver), vault, authority,
     )  # fmt: skip
+
+
+def opposition_publisher(config: ReceiverConfig, receiver: Receiver) -> OppositionPublisher | None:
+    """Who keeps the opposition list: each new version is in force here too."""
+
+    def told(current: OppositionList) -> None:
+        receiver.opposition = current
+
+    return None if config.opposition is None else OppositionPublisher(config.opposition, config.clock, told)
 
 
 class Pulse:
@@ -240,18 +261,21 @@ def start_receiver(config: ReceiverConfig) -> RunningReceiver:
     try:
         running.port = house.open(config.host, config.port)
         if config.api_port is not None:
-            running._api = _open_api(config, running)
+            running._api = _open_api(config, parts, running)
         if config.portal_port is not None:
             running._portal = _open_portal(config, parts, running)
+        if parts.publisher is not None:
+            running._pulses += (Pulse("receiver-lists", parts.publisher.keep, config.say),)
     except BaseException:
         running.stop()
         raise
     return running
 
 
-def _open_api(config: ReceiverConfig, running: RunningReceiver) -> Api:
+def _open_api(config: ReceiverConfig, parts: Parts, running: RunningReceiver) -> Api:
     assert config.api_port is not None
-    return Api(_controls(config, running), config.state, config.rng, config.host, config.api_port)
+    actions = Actions(_controls(config, running), parts.publications(config.clock))
+    return Api(actions, config.state, config.rng, config.host, config.api_port)
 
 
 def _open_portal(config: ReceiverConfig, parts: Parts, running: RunningReceiver) -> Portal:
@@ -262,9 +286,7 @@ def _open_portal(config: ReceiverConfig, parts: Parts, running: RunningReceiver)
     assert config.portal_port is not None
     office = portal_office(config, parts)
     app = portal_app(config, parts, Actions(_controls(config, running)), office)
-    portal = Portal(app, config.host, config.portal_port)
-    running._pulses += (Pulse("receiver-lists", office.keep_published, config.say),)
-    return portal
+    return Portal(app, config.host, config.portal_port)
 
 
 def _controls(config: ReceiverConfig, running: RunningReceiver) -> Controls:
