@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from gateway.commands.opened import at_work, unlock, write_paper
+from gateway.commands.running import alone, running, token_option
 from gateway.commands.typed import number_argument, pin_options, read_act, settings_option
 from gateway.later import rectify
 from gateway.office import accepted
@@ -16,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Which one, and the corrected act."""
     number_argument(parser, "refused")
     parser.add_argument("act", type=Path, nargs="?", metavar="ACT.json", help="the corrected care act")
+    token_option(parser)
     settings_option(parser)
     pin_options(parser)
 
@@ -23,7 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def work(options: argparse.Namespace) -> int:
     """Make it anew."""
     data = None if options.act is None else read_act(options.act)
-    with at_work(options) as (config, practice, desk):
+    if options.token:
+        with running(options) as client:
+            print(json.dumps(client.rectify(options.number, data), ensure_ascii=False, indent=1))
+        return 0
+    with alone(), at_work(options) as (config, practice, desk):
         practice.store.check_rectifiable(practice.id, options.number)
         unlock(desk, options)
         try:

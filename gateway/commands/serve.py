@@ -28,7 +28,7 @@ def work(options: argparse.Namespace) -> int:
     stop = Event()
     with at_work(options) as (config, practice, desk):
         daemon = open_daemon(config, practice, desk, say)
-        daemon.pin_pad = options.pin_pad
+        daemon.seats[0].pin_pad = options.pin_pad
         with _offered_api(config, daemon, options):
             if not options.pin_later:
                 cps = unlock(desk, options)

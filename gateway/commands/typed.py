@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.care import MAX_ACT, parse_act
+from gateway.config import Config
 from gateway.errors import InputError
 from gateway.secret import Secret
 
 SETTINGS = "vitale-gateway.toml"
 MAX_PIN_LINE = 256
+MOST = 100_000
 
 
 def settings_option(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,29 @@ def settings_option(parser: argparse.ArgumentParser) -> None:
 def json_option(parser: argparse.ArgumentParser) -> None:
     """`--json`."""
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+
+
+def practice_option(parser: argparse.ArgumentParser) -> None:
+    """`--practice ID`."""
+    parser.add_argument(
+        "--practice", metavar="ID", help="which practice (default: the first of the settings)"
+    )
+
+
+def practice_of(config: Config, options: argparse.Namespace) -> str:
+    """The practice that is meant: the one named, or the first of the settings."""
+    return str(options.practice or config.practice.id)
+
+
+def limit_option(parser: argparse.ArgumentParser) -> None:
+    """`--limit N`."""
+    parser.add_argument("--limit", type=_count, default=20, metavar="N", help="at most so many (default: 20)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MOST}")
+    return int(text)
 
 
 def pin_options(parser: argparse.ArgumentParser, *, later: bool = False) -> None:

@@ -1,0 +1,53 @@
+"""`vitale-gateway payments`: what payment returns said, refusals with what to do about them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import closing
+from dataclasses import asdict
+
+from gateway.commands.opened import store_of
+from gateway.commands.table import as_json, euros, show
+from gateway.commands.typed import json_option, limit_option, practice_of, practice_option, settings_option
+from gateway.remedies import of_payment
+from gateway.store.rows import PaymentLine
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """How many."""
+    limit_option(parser)
+    practice_option(parser)
+    settings_option(parser)
+    json_option(parser)
+
+
+def work(options: argparse.Namespace) -> int:
+    """Look at the store; a gateway that runs is not disturbed."""
+    config, store = store_of(options, read_only=True)
+    practice = practice_of(config, options)
+    with closing(store):
+        rows, strangers = store.payments(practice, options.limit), store.unmatched(options.limit)
+    if options.json:
+        content = {
+            "payments": [as_json(asdict(row)) for row in rows],
+            "unmatched": [as_json(asdict(one)) for one in strangers],
+        }
+        print(json.dumps(content, ensure_ascii=False))
+        return 0
+    headings = ("return of", "FSE", "lot", "is", "AMO", "AMC", "code", "text", "what to do")
+    show(headings, [_line(row) for row in rows], "no payment return has come yet")
+    if strangers:
+        print()
+        unmatched = [(f"{one.at:%Y-%m-%d %H:%M}", one.kind, one.outcome, one.reason) for one in strangers]
+        show(("came", "what", "is", "why"), unmatched, "")
+    return 0
+
+
+def _line(row: PaymentLine) -> tuple[object, ...]:
+    stands = "deferred" if row.deferred else "paid" if row.paid else "REFUSED"
+    todo = of_payment(row.code) if row.code else ""
+    return (
+        f"{row.at:%Y-%m-%d}", row.number, row.lot_number, stands, euros(row.amo_cents), euros(row.amc_cents),
+        row.code, row.text, todo,
+    )  # fmt: skip

@@ -1,0 +1,176 @@
+"""What people and programs see of the store from a command line: lists, one item, JSON, another gateway."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.cli import main
+from gateway.commands.table import euros, laid_out
+from tests.gateway.store.line import PRACTICE, Line, payment, raw_of
+from tools.bench import Bench
+
+
+class Screen:
+    """Runs one command and keeps what it printed."""
+
+    def __init__(self, settings: Path, captured: pytest.CaptureFixture[str]) -> None:
+        self._settings, self._captured = settings, captured
+        self.out = self.err = ""
+
+    def __call__(self, *words: str) -> int:
+        code = main([*words, "--config", str(self._settings)])
+        self.out, self.err = self._captured.readouterr()
+        return code
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A world with its certificates."""
+    root = tmp_path_factory.mktemp("commands")
+    Bench(root).write_settings(9)
+    return root
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Line:
+    """A store with a paid sheet, a refused one, one in a parked lot and one that waits."""
+    made = Line(tmp_path)
+    paid, refused, parked = (made.lot() for _ in range(3))
+    for sealed in (paid, refused):
+        made.send(sealed)
+        receipt = made.arl(sealed)
+        made.store.post_receipt(receipt, raw_of(receipt), f"arl {sealed.id}")
+    no = {"paid": False, "amo_cents": 0, "code": "0250 051", "text": "DROITS FERMES"}
+    for name, said in (("paid", payment(1, paid)), ("refused", payment(2, refused, **no))):
+        made.store.post_payment([said], name.encode(), name, PRACTICE)
+    made.store.park(parked.id, "the relay refused it")
+    made.keep()
+    return made
+
+
+@pytest.fixture
+def screen(line: Line, authority: Path, capsys: pytest.CaptureFixture[str]) -> Screen:
+    """The command line over that store, which nobody else has open."""
+    line.store.close()
+    text = (authority / "vitale-gateway.toml").read_text(encoding="utf-8")
+    text = text.replace("sqlite:///gateway.db", f"sqlite:///{line.root / 'gateway.db'}")
+    text = text.replace('id = "demo"', f'id = "{PRACTICE}"')
+    settings = authority / f"{line.root.name}.toml"
+    settings.write_text(text, encoding="utf-8")
+    return Screen(settings, capsys)
+
+
+def test_sheets(screen: Screen) -> None:
+    """fse: a line for each sheet with its state, amounts and reason, newest first."""
+    assert screen("fse") == 0
+    headings, *lines = screen.out.splitlines()
+    assert headings.split()[:3] == ["FSE", "made", "acts"]
+    assert [line.split()[0] for line in lines] == ["4", "3", "2", "1"]
+    assert "PAYMENT_REJECTED" in lines[2]
+    assert "30.00" in lines[0]
+
+
+def test_sheets_in_one_state(screen: Screen) -> None:
+    """fse --state: only those; --limit: no more than that; a state that does not exist is wrong usage."""
+    assert screen("fse", "--state", "PAID", "--json") == 0
+    assert [row["number"] for row in json.loads(screen.out)["fse"]] == [1]
+    assert screen("fse", "--limit", "2", "--json") == 0
+    assert [row["number"] for row in json.loads(screen.out)["fse"]] == [4, 3]
+    for wrong in (["--state", "LOST"], ["--limit", "0"], ["--limit", "-1"], ["--limit", "x"]):
+        with pytest.raises(SystemExit) as ended:
+            screen("fse", *wrong)
+        assert ended.value.code == 2
+
+
+def test_one_sheet(screen: Screen) -> None:
+    """fse NUMBER: where it stands, its history and what was paid; one that is not there is refused."""
+    assert screen("fse", "2") == 0
+    assert "PAYMENT_REJECTED" in screen.out
+    assert "0250 051" in screen.out
+    assert screen("fse", "2", "--json") == 0
+    whole = json.loads(screen.out)
+    assert [line["after"] for line in whole["history"] if line["what"] == "fse"][-1] == "PAYMENT_REJECTED"
+    assert whole["payments"][0]["text"] == "DROITS FERMES"
+    assert (screen("fse", "99"), screen.err.count("\n")) == (1, 1)
+    assert "FSE 99 is not in the store" in screen.err
+
+
+def test_lots(screen: Screen) -> None:
+    """lots, and one of them with its sheets and ARL; the parked one says why."""
+    assert screen("lots", "--json") == 0
+    rows = json.loads(screen.out)["lots"]
+    assert [row["state"] for row in rows] == ["PARKED", "ACKNOWLEDGED", "ACKNOWLEDGED"]
+    assert "message" not in rows[0]
+    assert screen("lots") == 0
+    assert "the relay refused it" in screen.out
+    assert screen("lots", rows[2]["id"]) == 0
+    assert "positive" in screen.out
+    assert screen("lots", rows[2]["id"], "--json") == 0
+    assert json.loads(screen.out)["fse"] == [1]
+    assert screen("lots", "nothing") == 1
+
+
+def test_payments(screen: Screen) -> None:
+    """payments: what was paid, what was refused and what to do about it."""
+    assert screen("payments") == 0
+    assert "REFUSED" in screen.out
+    assert "have the Vitale updated" in screen.out
+    assert screen("payments", "--json") == 0
+    assert {row["paid"] for row in json.loads(screen.out)["payments"]} == {True, False}
+
+
+def test_another_practice_sees_nothing(screen: Screen) -> None:
+    """--practice of somebody else: none of these sheets, lots or payments."""
+    for command, nothing in (("fse", "no FSE is kept yet"), ("lots", "no lot is closed yet")):
+        assert screen(command, "--practice", "elsewhere") == 0
+        assert screen.out.strip() == nothing
+    assert screen("fse", "1", "--practice", "elsewhere") == 1
+    assert screen("payments", "--practice", "elsewhere", "--json") == 0
+    assert json.loads(screen.out)["payments"] == []
+
+
+def test_beside_a_gateway_that_runs(line: Line, screen: Screen) -> None:
+    """Looking disturbs no gateway; what changes something says how to ask the one that runs."""
+    line.store = line.open()
+    try:
+        assert screen("fse") == 0
+        for words in (["cancel", "4"], ["release", "x"], ["send"]):
+            assert (screen(*words), screen.err.count("\n")) == (1, 1)
+            assert "--token FILE" in screen.err
+    finally:
+        line.store.close()
+    assert screen("cancel", "4") == 0
+
+
+def test_asking_a_gateway_that_is_not_there(screen: Screen, tmp_path: Path) -> None:
+    """--token without [api], without a token in the file, without a gateway: one sentence each."""
+    token = tmp_path / "token"
+    assert screen("send", "--token", str(token)) == 1
+    assert "no section [api]" in screen.err
+    settings = screen._settings
+    text = settings.read_text("utf-8")
+    settings.write_text(text + '\n[api]\nport = 9\ntokens = "tokens.json"\n', encoding="utf-8")
+    assert screen("send", "--token", str(token)) == 1
+    assert "is no file with a token" in screen.err
+    token.write_text("vgt_x\n")
+    assert screen("send", "--token", str(token)) == 1
+    assert "no gateway answers on port 9" in screen.err
+
+
+@given(st.lists(st.lists(st.text(max_size=12), min_size=3, max_size=3), min_size=1), st.integers(20, 90))
+def test_a_table_keeps_its_edge(rows: list[list[str]], edge: int) -> None:
+    """Whatever is in a cell, one row is one line, no longer than the terminal is wide."""
+    lines = laid_out(("a", "b", "c"), rows, edge)
+    assert len(lines) == len(rows) + 1
+    assert all(len(line) <= edge and line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(("cents", "text"), [(0, "0.00"), (5, "0.05"), (2650, "26.50"), (-199, "-1.99")])
+def test_euros(cents: int, text: str) -> None:
+    """Cents as people write them."""
+    assert euros(cents) == text
