@@ -1,27 +1,61 @@
-"""Runs statements of SQLAlchemy Core on SQLite: written and checked there once, then run by the driver.
+"""Runs statements of SQLAlchemy Core: written and checked there once, then run by the database's own driver.
 
-SQLAlchemy turns a statement into SQL when it is first met; from then on `sqlite3` gets the text and the
+SQLAlchemy turns a statement into SQL when it is first met; from then on the driver gets the text and the
 values directly. A lot's whole life is some fifty small statements, and the layers in between would take
 several times longer than the database itself. A list of values (`in_`) has no fixed text: use `one_of`.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import namedtuple
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 Record = Any
 """One row of a query: a named tuple with its columns."""
 
 Values = Mapping[str, Any]
 
-_DIALECT = sqlite.dialect(paramstyle="named")
+
+class Cursor(Protocol):
+    """What a driver answers to a statement."""
+
+    @property
+    def description(self) -> Any:
+        """The columns of the rows; the name is the first item of each."""
+        ...
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were changed."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Driver(Protocol):
+    """One open connection of a database's own driver, in the transaction of whoever holds it."""
+
+    dialect: sa.Dialect
+    """How SQLAlchemy writes statements for it."""
+
+    locks: bool
+    """Whether others may write at the same time, so that rows are locked before they are judged."""
+
+    def execute(self, text: str, values: Values, /) -> Cursor:
+        """Run one statement."""
+        ...
+
+    def executemany(self, text: str, rows: Sequence[Values], /) -> Cursor:
+        """Run one statement for each of several rows."""
+        ...
+
+    def insert(self, statement: sa.Insert, values: Values, /) -> int:
+        """Insert one row and return its new key."""
+        ...
 
 
 def one_of(column: sa.Column[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
@@ -32,21 +66,20 @@ def one_of(column: sa.Column[str], values: Iterable[str]) -> sa.ColumnElement[bo
 class Runner:
     """Runs statements on one open connection; whoever holds it has begun a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._dialect = driver.dialect
 
-    def run(
-        self, statement: sa.ClauseElement, values: Values | Sequence[Values] | None = None
-    ) -> sqlite3.Cursor:
+    def run(self, statement: sa.ClauseElement, values: Values | Sequence[Values] | None = None) -> Cursor:
         """Run one statement, once or for each of several rows (which name the same columns)."""
         if values is None or isinstance(values, Mapping):
             return self._execute(statement, values or {})
-        text, fixed = _compiled(statement, tuple(values[0]))
-        return self._connection.executemany(text, [{**fixed, **row} for row in values])
+        text, fixed = compiled(statement, tuple(values[0]), self._dialect)
+        return self._driver.executemany(text, [{**fixed, **row} for row in values])
 
-    def insert(self, statement: sa.ClauseElement, values: Values) -> int:
+    def insert(self, statement: sa.Insert, values: Values) -> int:
         """Insert one row and return its new key."""
-        return int(self._execute(statement, values).lastrowid or 0)
+        return self._driver.insert(statement, values)
 
     def rows(self, statement: sa.ClauseElement, values: Values | None = None) -> list[Record]:
         """All rows of a query."""
@@ -59,16 +92,23 @@ class Runner:
         found = self.rows(statement, values)
         return found[0] if found else None
 
-    def _execute(self, statement: sa.ClauseElement, values: Values) -> sqlite3.Cursor:
-        text, fixed = _compiled(statement, tuple(values))
-        return self._connection.execute(text, {**fixed, **values})
+    def lock(self, statement: sa.Select[Any], values: Values) -> None:
+        """Keep these rows for this transaction; nothing to do where nobody else can write."""
+        if self._driver.locks:
+            self.rows(statement, values)
+
+    def _execute(self, statement: sa.ClauseElement, values: Values) -> Cursor:
+        text, fixed = compiled(statement, tuple(values), self._dialect)
+        return self._driver.execute(text, {**fixed, **values})
 
 
-@lru_cache(maxsize=256)
-def _compiled(statement: sa.ClauseElement, names: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+@lru_cache(maxsize=512)
+def compiled(
+    statement: sa.ClauseElement, names: tuple[str, ...], dialect: sa.Dialect
+) -> tuple[str, dict[str, Any]]:
     """The SQL for values of these names, and the values that stand in the statement itself."""
-    compiled = statement.compile(dialect=_DIALECT, column_keys=list(names))
-    return compiled.string, {name: value for name, value in compiled.params.items() if name not in names}
+    done = statement.compile(dialect=dialect, column_keys=list(names))
+    return done.string, {name: value for name, value in done.params.items() if name not in names}
 
 
 @cache

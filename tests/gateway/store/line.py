@@ -39,6 +39,11 @@ class Line:
         self.store.close()
         self.store = self.open()
 
+    def sql(self, text: str) -> None:
+        """Change the open store behind its back, as with a database tool."""
+        with self.store._database.backend.connect() as connection, connection.begin():
+            connection.exec_driver_sql(text)
+
     def fse(self, number: int, **changes: object) -> StoredFse:
         """A sheet whose body follows from its number."""
         values: dict[str, object] = {

@@ -14,21 +14,20 @@ import pytest
 import gateway.store
 from gateway.clock import SimulatedClock
 from gateway.errors import StoreError
-from gateway.store.database import assert_durable
+from gateway.store.sqlite import SqliteFile, assert_durable
 from gateway.store.store import Store
 from tests.gateway.store.line import PRACTICE, START, Line, body_of
 
 
 def test_settings_are_durable(line: Line) -> None:
     """WAL, synchronous FULL and foreign keys are on, and a connection without FULL is refused."""
-    connection = line.store._database._connection
-    assert connection is not None
-    assert_durable(connection)
-    connection.exec_driver_sql("COMMIT")
-    connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
-    connection.rollback()
-    with pytest.raises(StoreError, match="not durable"):
+    with line.store._database.backend.connect() as connection:
         assert_durable(connection)
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA synchronous=NORMAL")
+        connection.rollback()
+        with pytest.raises(StoreError, match="not durable"):
+            assert_durable(connection)
 
 
 def test_one_gateway_per_store(line: Line) -> None:
@@ -78,18 +77,15 @@ def test_full_disk_loses_nothing(line: Line) -> None:
     """A full disk refuses with one sentence and no acknowledgement; with space again, work goes on."""
     line.keep(2)
     numbers = line.store.reserve_fse_numbers(PRACTICE, 500)
-    connection = line.store._database._connection
-    assert connection is not None
-    pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-    connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 20}")
-    connection.rollback()
+    with line.store._database.backend.connect() as connection, connection.begin():
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    line.sql(f"PRAGMA max_page_count={pages + 20}")
     kept: list[int] = []
     with pytest.raises(StoreError, match="is full: nothing was lost") as refusal:
         _keep_until_refused(line, numbers, kept)
     assert refusal.value.code == "no-space"
     assert line.store.counts().fse["SIGNED"] == 2 + len(kept)
-    connection.exec_driver_sql("PRAGMA max_page_count=1000000")
-    connection.rollback()
+    line.sql("PRAGMA max_page_count=1000000")
     line.store.keep_fse(line.fse(numbers[len(kept)]))
     line.store.verify_audit()
     line.reopen()
@@ -104,10 +100,11 @@ def _keep_until_refused(line: Line, numbers: range, kept: list[int]) -> None:
 
 def test_failing_disk_stops_the_store(line: Line) -> None:
     """After a disk error the store refuses everything until it is opened again: no retry into success."""
-    database = line.store._database
-    assert database._sentence("too many sql variables").code == "store"
+    file = line.store._database.backend
+    assert isinstance(file, SqliteFile)
+    assert file._sentence("too many sql variables").code == "store"
     line.keep()
-    assert database._sentence("disk i/o error").code == "broken"
+    assert file._sentence("disk i/o error").code == "broken"
     with pytest.raises(StoreError, match="start the gateway again"):
         line.keep()
     line.reopen()
@@ -195,19 +192,14 @@ def test_a_store_whose_making_was_interrupted(line: Line) -> None:
 def test_swapped_bodies_are_noticed(line: Line) -> None:
     """A body moved to another sheet's row does not pass for that sheet's."""
     line.keep(2)
-    connection = line.store._database._connection
-    assert connection is not None
-    connection.exec_driver_sql(
-        "UPDATE fse_body SET body = (SELECT body FROM fse_body WHERE fse_id = 1) WHERE fse_id = 2"
-    )
-    connection.commit()
+    line.sql("UPDATE fse_body SET body = (SELECT body FROM fse_body WHERE fse_id = 1) WHERE fse_id = 2")
     assert line.store.fse_bodies(PRACTICE, [1]) == [body_of(1)]
     with pytest.raises(StoreError, match="altered"):
         line.store.fse_bodies(PRACTICE, [2])
 
 
 @pytest.mark.parametrize(
-    "url", ["", "nonsense", "sqlite://", "sqlite:///:memory:", "postgresql://user:hush@host/db"]
+    "url", ["", "nonsense", "sqlite://", "sqlite:///:memory:", "mysql://user:hush@host/db"]
 )
 def test_unusable_addresses(url: str) -> None:
     """An address that is not an SQLite file is refused without repeating a password."""

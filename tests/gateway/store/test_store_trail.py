@@ -42,10 +42,7 @@ def test_tampering_in_the_database_is_detected(line: Line, tampering: str) -> No
     """Whatever is edited with a database tool is detected; the same trail untouched is believed."""
     line.lot(3)
     line.store.verify_audit()
-    connection = line.store._database._connection
-    assert connection is not None
-    connection.exec_driver_sql(tampering)
-    connection.commit()
+    line.sql(tampering)
     with pytest.raises(StoreError, match="audit trail"):
         line.store.verify_audit()
 
