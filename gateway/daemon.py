@@ -1,39 +1,40 @@
 """The gateway at work all day: takes care acts, makes lots, sends, collects, and stops in good order.
 
-Three loops run side by side, so that a slow receiver never keeps a patient waiting: the desk (acts, lots),
-sending, collecting. They share only the durable store.
+Loops run side by side, so that a slow receiver never keeps a patient waiting, and one practice no other: one
+for each desk (acts, lots), one for sending, one for collecting from every mailbox, and one that watches them
+and the clock. They share only the durable store.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from gateway.delivery import Mailbox, Sender, Sent, collect, send_due
+from gateway.clock import Clock
+from gateway.clock_watch import ClockWatch
+from gateway.complaints import Complaints, Say
+from gateway.delivery import Sender, Sent, send_due
 from gateway.desk import Desk
 from gateway.errors import GatewayError
-from gateway.inbox import Inbox
 from gateway.lots.sealing import SealedLot
-from gateway.office import accepted, bill_act, unlock
-from gateway.paper import write_twins
-from gateway.pipeline import make_lots
 from gateway.practice import Practice
-from gateway.returns import opener
-from reader.console import said
-from reader.errors import ReaderError
-
-Say = Callable[[str], None]
+from gateway.pulse import Pulse
+from gateway.seat import NEVER, Seat
+from gateway.service_manager import ServiceManager
+from gateway.store.store import Store
 
 DAY_SECONDS = 86_400.0
-REMINDER_SECONDS = 600.0
 GRACE_SECONDS = 2.0
 """How long a lot that is being sent may still take when the gateway is told to stop."""
+
+WATCH_SECONDS = 1.0
+BREAK_SECONDS = 60.0
+"""How long a desk rests after a mistake of the program, while the other practices go on."""
 
 
 class Line(Sender, Protocol):
@@ -46,173 +47,178 @@ class Line(Sender, Protocol):
 
 @dataclass
 class Daemon:
-    """One practice, one desk. `run(stop)` works until told to stop; `turn()` does once all that is due.
+    """The practices of one gateway. `run(stop)` works until told to stop; `turn()` does once all that is due.
 
-    `refresh` reads lists again that have changed; `lot_after`:
-    how long the oldest kept FSE waits for company before its lot is closed; `paper`: the folder of the paper
-    twins. `pin_pad`: a CPS that was put
-    back is asked for its PIN on the reader's own pad, once each time it is put in.
-    `has_api`: software may give the PIN, close lots and send them meanwhile.
+    `sends`: False when another gateway of the same store sends and collects.
     """
 
-    practice: Practice
-    desk: Desk
-    inbox: Inbox
+    seats: Sequence[Seat]
     sender: Line
-    mailbox: Mailbox
     say: Say
-    refresh: Callable[[Practice], Practice] = lambda practice: practice
-    lot_after: timedelta = timedelta(minutes=30)
+    _: KW_ONLY
     retention_days: int = 90
-    paper: Path | None = None
     pause: float = 0.5
-    pin_pad: bool = False
-    has_api: bool = False
+    sends: bool = True
+    manager: ServiceManager = field(default_factory=ServiceManager)
+    pulse: Pulse = field(init=False, repr=False)
+    complaints: Complaints = field(init=False, repr=False)
+    clock_watch: ClockWatch = field(init=False, repr=False)
     _line: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _sealing: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
-    _lots_at: float = -DAY_SECONDS
-    _forgot_at: float = -DAY_SECONDS
-    _complaints: dict[str, float] = field(default_factory=dict, repr=False)
-    _asked_at: int = -1
-    _unanswered: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    _failure: GatewayError | None = None
+    _forgot_at: float = NEVER
+
+    def __post_init__(self) -> None:
+        self.pulse = Pulse(self.clock)
+        self.complaints = Complaints(self.say, self.clock)
+        self.clock_watch = ClockWatch(self.clock)
+        for seat in self.seats:
+            seat.beat = partial(self.pulse.beat, _desk_loop(seat))
+
+    @property
+    def practice(self) -> Practice:
+        """The first practice; all of them share clock, store and tables."""
+        return self.seats[0].practice
+
+    @property
+    def desk(self) -> Desk:
+        """The desk of the first practice; CardRefusal no-reader when it has none."""
+        return self.seats[0].at_desk
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that everything here goes by."""
+        return self.practice.clock
+
+    @property
+    def store(self) -> Store:
+        """What is kept."""
+        return self.practice.store
+
+    def seat(self, practice: str) -> Seat | None:
+        """The seat of a practice; None when it is not of this gateway."""
+        return next((seat for seat in self.seats if seat.id == practice), None)
+
+    def fail(self, why: GatewayError) -> None:
+        """A part beside the loops cannot go on: the gateway stops in good order, and `run` raises this."""
+        self._failure = why
+        self._stop.set()
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what is in hand is finished first."""
         self._stop = stop
-        for name in self.inbox.interrupted():
-            self.say(f"care act {name} was interrupted: look at `status` before handing it in again")
-        with ThreadPoolExecutor(2, thread_name_prefix="gateway") as pool:
-            beside = [pool.submit(self._loop, work, stop) for work in (self._send, self._collect)]
+        if self._failure is not None:  # before the work began
+            stop.set()
+        for seat in self.seats:
+            if seat.has_reader:
+                self.complaints.guard(seat.interrupted)
+        works = self._works()
+        with ThreadPoolExecutor(len(works), thread_name_prefix="gateway") as pool:
+            loops = [pool.submit(self._loop, name, work, stop) for name, work in works.items()]
             try:
-                self._loop(self._desk_turn, stop)
+                self.manager.ready()
+                self._watch(stop)
             finally:
-                self.desk.lock()
-                self._end(beside)
-        for loop in beside:
+                stop.set()
+                self.manager.stopping()
+                self._end(loops)
+        for loop in loops:
             loop.result()
-
-    def _end(self, beside: list[Future[None]]) -> None:
-        """Let what is being sent end; a relay that is too slow gets the same bytes after the next start."""
-        left = wait(beside, GRACE_SECONDS).not_done
-        while left:
-            self.sender.abort()
-            left = wait(left, self.pause).not_done
+        if self._failure is not None:
+            raise self._failure
 
     def turn(self) -> None:
-        """One pass: acts, lots, sending, returns. One part that fails does not stop the others."""
-        for work in (self._desk_turn, self._send, self._collect):
+        """One pass of everything. One part that fails does not stop the others."""
+        for work in self._works().values():
             self._guarded(work)
 
-    def _loop(self, work: Callable[[], None], stop: threading.Event) -> None:
-        """Until told to stop. One loop that breaks stops the others: half a gateway helps nobody."""
-        try:
-            while not stop.is_set():
-                self._guarded(work)
-                stop.wait(self.pause)
-        finally:
-            stop.set()
-
-    def _desk_turn(self) -> None:
-        self._guarded(self._refresh)
-        self._guarded(self._unlock_again)
-        for name in list(self._unanswered):
-            self._guarded(partial(self._hand_out, name))
-        for name in self.inbox.waiting():
-            if self._stop.is_set():
-                return
-            self._guarded(partial(self._answer, name))
-        self._guarded(self._write_twins)
-        self._guarded(self._close_lots)
-        self._forget()
-
-    def _write_twins(self) -> None:
-        """Paper twins that are not in their folder yet; those of an interrupted run too."""
-        if self.paper is not None:
-            for path in write_twins(self.practice.store, self.practice.id, self.paper):
-                self.say(f"paper twin {path.name} written: print it for the insured person")
-
-    def _forget(self) -> None:
-        """Once a day: bodies whose legal time is over."""
-        now = self.practice.clock.monotonic()
-        if now - self._forgot_at >= DAY_SECONDS:
-            self._forgot_at = now
-            self.practice.store.forget_bodies(self.practice.clock.now(), self.retention_days)
-
-    def _refresh(self) -> None:
-        self.practice = self.refresh(self.practice)
-
-    def _unlock_again(self) -> None:
-        """A CPS that was put back before a PIN pad: its PIN is asked there, and a refusal is said."""
-        movements = self.desk.cps_movements
-        if not self.pin_pad or self._asked_at == movements or not self.desk.has_cps:
-            return
-        if not self.desk.is_unlocked:
-            self.say("type the PIN of the CPS on the pad of its reader")
-            self._asked_at = movements
-            unlock(self.practice, self.desk)
-            self.say("CPS unlocked")
-        self._asked_at = movements
-
-    def _answer(self, name: str) -> None:
-        """Bill one act of the inbox and write its answer."""
-        if (trouble := self.desk.trouble) is not None:
-            self._complain(f"care acts wait: {trouble}")
-            return
-        needed = self.inbox.cards_needed(name)
-        if "cps" in needed and not self.desk.is_unlocked:
-            self._complain(f"care acts wait: {self._locked()}")
-            return
-        if "vitale" in needed and not self.desk.has_vitale:
-            self._complain("care acts wait: the Vitale slot is empty, insert the patient's card")
-            return
-        self._complaints.clear()
-        self.inbox.take(name)
-        answer = self._unanswered[name] = self._bill(name)
-        self.say(
-            f"care act {name}: " + (f"FSE {answer['number']}" if answer["accepted"] else answer["reason"])
-        )
-        self._hand_out(name)
-
-    def _locked(self) -> str:
-        if not self.desk.has_cps:
-            return "the CPS slot is empty, insert the CPS"
-        if self.has_api:
-            return "the CPS is locked, give its PIN through the API (POST /v1/session)"
-        again = "take the CPS out and put it back" if self.pin_pad else "start vitale-gateway serve again"
-        return f"the CPS asks for its PIN again, {again}"
-
-    def _hand_out(self, name: str) -> None:
-        """Write the answer; an inbox that does not take it now is asked again at the next turn."""
-        self.inbox.answer(name, self._unanswered[name])
-        del self._unanswered[name]
-
-    def _bill(self, name: str) -> dict[str, Any]:
-        try:
-            billed = bill_act(self.practice, self.desk, self.inbox.read(name))
-        except (GatewayError, ReaderError) as refusal:
-            return {"accepted": False, "code": refusal.code, "reason": str(refusal)}
-        return accepted(billed)
-
-    def _close_lots(self) -> None:
-        now = self.practice.clock.monotonic()
-        if now - self._lots_at < self.lot_after.total_seconds() or not self.desk.is_unlocked:
-            return
-        self._lots_at = now
-        self.close_lots()
-
     def close_lots(self) -> list[SealedLot]:
-        """Lots of every kept FSE of the CPS at the desk, now; CardRefusal when it is locked."""
-        with self._sealing:
-            made = make_lots(self.practice, self.desk.cps)
-        for lot in made:
-            self.say(f"lot {lot.lot_number} sealed: {lot.count} FSE for {lot.recipient}")
-        return made
+        """Lots of every kept FSE at every desk whose CPS is unlocked."""
+        return [lot for seat in self.seats if seat.desk is not None for lot in seat.close_lots()]
 
     def send_now(self) -> Sent:
         """One pass of sending; a pass that is under way is waited for."""
         with self._line:
-            return send_due(self.practice.store, self.sender, self.practice.clock, self.practice.rng)
+            beating = _Beating(self.sender, lambda: self.pulse.beat("send"))
+            return send_due(self.store, beating, self.clock, self.practice.rng)
+
+    def _works(self) -> dict[str, Callable[[], None]]:
+        """What each loop does at every turn."""
+        desks = {_desk_loop(seat): partial(self._turn, seat) for seat in self.seats if seat.has_reader}
+        beside = {"send": self._send, "collect": self._collect} if self.sends else {}
+        return {**desks, **beside, "keep": self._keep}
+
+    def _turn(self, seat: Seat) -> None:
+        seat.turn(self._stop)
+
+    def _loop(self, name: str, work: Callable[[], None], stop: threading.Event) -> None:
+        """Until told to stop. One loop that breaks stops the others: half a gateway helps nobody.
+
+        The desk of one practice among several only rests, and is tried again: the others go on.
+        """
+        seat = next((seat for seat in self.seats if _desk_loop(seat) == name), None)
+        try:
+            while not stop.is_set():
+                self.pulse.beat(name)
+                try:
+                    self._guarded(work)
+                except Exception as mistake:
+                    if seat is None or len(self.seats) == 1:
+                        raise
+                    self._rest(seat, name, mistake, stop)
+                stop.wait(self.pause)
+        except BaseException:
+            stop.set()
+            raise
+        finally:
+            self.pulse.ended(name)
+            if seat is not None:
+                seat.leave()
+
+    def _rest(self, seat: Seat, name: str, mistake: Exception, stop: threading.Event) -> None:
+        """A mistake of the program at one desk: where it was is said, nothing that was being worked on."""
+        frame = traceback.extract_tb(mistake.__traceback__)[-1]
+        where = f"{type(mistake).__name__} at {frame.name}, line {frame.lineno}"
+        seat.say(f"this desk made a mistake ({where}): please report it; it goes on in a minute")
+        end = self.clock.monotonic() + BREAK_SECONDS
+        while not stop.wait(self.pause) and self.clock.monotonic() < end:
+            self.pulse.beat(name)
+
+    def _end(self, loops: list[Future[None]]) -> None:
+        """Let what is being sent end; a relay that is too slow gets the same bytes after the next start."""
+        left = wait(loops, GRACE_SECONDS).not_done
+        while left:
+            self.sender.abort()
+            left = wait(left, self.pause).not_done
+
+    def _watch(self, stop: threading.Event) -> None:
+        """Tell the service manager that every loop lives, as long as that is so."""
+        while not stop.wait(min(WATCH_SECONDS, self.pause)):
+            hanging = self.pulse.hanging()
+            if hanging:
+                self.complaints.say(f"no sign of life from the loop {', '.join(hanging)}")
+            else:
+                self.manager.alive()
+
+    def _keep(self) -> None:
+        """What belongs to no practice: the clock, and bodies whose legal time is over."""
+        step = self.clock_watch.look()
+        if step is not None:
+            self._stepped(step)
+        now = self.clock.monotonic()
+        if now - self._forgot_at >= DAY_SECONDS and not self.clock_watch.leapt_lately:
+            self._forgot_at = now
+            self.store.forget_bodies(self.clock.now(), self.retention_days)
+        for seat in self.seats:
+            if not seat.has_reader:  # at the others, their desk does it before each act
+                seat.complaints.guard(seat.look)
+
+    def _stepped(self, seconds: float) -> None:
+        """The clock was set, or the machine slept: recorded for every practice."""
+        self.say(f"the clock stepped by {seconds:+.0f} s: deadlines follow the new time")
+        with self.store.batch():
+            for seat in self.seats:
+                self.store.audit("clock stepped", f"{seat.id}/clock", f"{seconds:+.0f} s")
 
     def _send(self) -> None:
         done = self.send_now()
@@ -223,23 +229,28 @@ class Daemon:
             )
 
     def _collect(self) -> None:
-        done = collect(self.practice.store, self.mailbox, opener(self.practice), self.practice.id)
-        if done.posted or done.unmatched or done.unreadable:
-            self.say(
-                f"returns: {done.posted} posted, {done.unmatched} unmatched, {done.unreadable} unreadable"
-            )
-
-    def _complain(self, sentence: str) -> None:
-        """Say what is wrong once, not at every turn, and again when it lasts."""
-        now = self.practice.clock.monotonic()
-        if now - self._complaints.get(sentence, -DAY_SECONDS) >= REMINDER_SECONDS:
-            self._complaints[sentence] = now
-            self.say(sentence)
+        for seat in self.seats:
+            if self._stop.is_set():
+                return
+            self.pulse.beat("collect")
+            seat.complaints.guard(seat.collect)
 
     def _guarded(self, part: Callable[[], None]) -> None:
-        try:
-            part()
-        except (GatewayError, ReaderError) as problem:
-            self._complain(str(problem))
-        except OSError as problem:
-            self._complain(f"{said(problem)}: correct this; the rest goes on")
+        self.complaints.guard(part)
+
+
+class _Beating:
+    """A sender that gives a sign of life at every mail."""
+
+    def __init__(self, sender: Sender, beat: Callable[[], None]) -> None:
+        self._sender, self._beat = sender, beat
+
+    def send(self, envelope_from: str, envelope_to: str, raw: bytes) -> None:
+        """Hand one mail to the relay."""
+        self._beat()
+        self._sender.send(envelope_from, envelope_to, raw)
+        self._beat()
+
+
+def _desk_loop(seat: Seat) -> str:
+    return f"desk {seat.id}"

@@ -69,7 +69,7 @@ def _demand(practice: Practice, cps: CpsSession, half: HalfSealed) -> bytes:
 
 def rectify(
     practice: Practice,
-    desk: Desk,
+    desk: Desk | None,
     number: int,
     data: Mapping[str, Any] | None = None,
     beside: Callable[[Billed], None] | None = None,

@@ -10,7 +10,7 @@ from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.care import CareAct
 from gateway.desk import Desk
-from gateway.errors import GatewayError
+from gateway.errors import CardRefusal, GatewayError
 from gateway.lots.fse import Rectified
 from gateway.lots.modes import mode_of
 from gateway.pipeline import Billed, bill
@@ -34,7 +34,7 @@ def unlock(practice: Practice, desk: Desk, pin: Secret | None = None) -> CpsSess
 
 def bill_act(
     practice: Practice,
-    desk: Desk,
+    desk: Desk | None,
     data: Mapping[str, Any],
     beside: Callable[[Billed], None] | None = None,
 ) -> Billed:
@@ -47,7 +47,7 @@ def bill_act(
 
 def bill_with(
     practice: Practice,
-    desk: Desk,
+    desk: Desk | None,
     act: CareAct,
     beside: Callable[[Billed], None] | None = None,
     rectified: Rectified | None = None,
@@ -55,14 +55,26 @@ def bill_with(
     """The same for an act that is read already; `rectified`: the refused sheet that it replaces."""
     with cards_for(desk, act) as (cps, vitale):
         billed = bill(practice, cps, vitale, act, beside, rectified)
-    if desk.sitting is not None and mode_of(act.mode_code).cps:
+    if desk is not None and desk.sitting is not None and mode_of(act.mode_code).cps:
         desk.sitting.count()
     return billed
 
 
 @contextmanager
-def cards_for(desk: Desk, act: CareAct) -> Iterator[tuple[CpsSession | None, VitaleSession | None]]:
-    """The cards that this act's mode asks for; a degraded one takes a CPS that is unlocked, or none."""
+def cards_for(desk: Desk | None, act: CareAct) -> Iterator[tuple[CpsSession | None, VitaleSession | None]]:
+    """The cards that this act's mode asks for; a degraded one takes a CPS that is unlocked, or none.
+
+    CardRefusal no-reader: there is no desk, and the mode needs one.
+    """
+    if desk is None:
+        if act.mode != "degraded":
+            raise CardRefusal(
+                "There is no reader for this practice here: use the gateway that has its reader, "
+                "or the degraded mode with practitioner.place.",
+                code="no-reader",
+            )
+        yield None, None
+        return
     cps = None if act.mode == "degraded" and not desk.is_unlocked else desk.cps
     if not act.needs_vitale:
         yield cps, None

@@ -27,6 +27,7 @@ from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
 from gateway.pki import OppositionList, Trust, VitaleAuthority
 from gateway.practice import Practice
+from gateway.seat import Seat
 from gateway.sitting import Sitting
 from gateway.store.store import Store
 
@@ -69,9 +70,11 @@ def api_beside(config: Config, daemon: Daemon, tokens: Tokens) -> Iterator[int]:
             f"the API needs {missing.name}: pip install 'vitale-gateway[api]', or leave [api] out"
         ) from None
     longest = timedelta(minutes=api.session_minutes)
-    daemon.desk.sitting = Sitting(daemon.practice.clock, longest, api.session_sheets)
-    daemon.has_api = True
-    with serving(Service(daemon, tokens, config.reader.driver), api.address, api.port) as port:
+    for seat in daemon.seats:
+        seat.has_api = True
+        if seat.desk is not None:
+            seat.desk.sitting = Sitting(daemon.clock, longest, api.session_sheets)
+    with serving(Service(daemon, tokens), api.address, api.port) as port:
         yield port
 
 
@@ -88,18 +91,19 @@ def open_reader(config: ReaderConfig) -> Reader:
 def open_daemon(config: Config, practice: Practice, desk: Desk, say: Callable[[str], None]) -> Daemon:
     """The daemon of the settings, ready to run."""
     receiver = config.receiver
-    return Daemon(
-        practice=practice,
-        desk=desk,
-        inbox=Inbox(config.inbox),
+    seat = Seat(
+        practice,
+        desk,
+        Inbox(config.inbox),
+        Maildir(config.mailbox),
+        say,
+        driver=config.reader.driver,
         paper=config.paper,
-        sender=SmtpSender(receiver.host, receiver.port, allow_remote=receiver.allow_remote),
-        mailbox=Maildir(config.mailbox),
-        say=say,
         refresh=Refresher(config),
         lot_after=timedelta(minutes=config.lot_after_minutes),
-        retention_days=config.retention_days,
     )
+    sender = SmtpSender(receiver.host, receiver.port, allow_remote=receiver.allow_remote)
+    return Daemon([seat], sender, say, retention_days=config.retention_days)
 
 
 class Refresher:

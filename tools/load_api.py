@@ -24,6 +24,7 @@ from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
 from gateway.office import bill_act, unlock
 from gateway.practice import Practice
+from gateway.seat import Seat
 from gateway.sitting import Sitting
 from reader.emulated import EmulatedReader
 from tools.bench import TEST_PIN, Bench
@@ -71,7 +72,8 @@ def _desk(bench: Bench, practice: Practice, stack: ExitStack) -> Desk:
 
 def _client(bench: Bench, practice: Practice, desk: Desk, stack: ExitStack) -> Client:
     sender, mailbox = SmtpSender("127.0.0.1", 1), Maildir(bench.directory("mailbox"))
-    daemon = Daemon(practice, desk, Inbox(bench.directory("inbox")), sender, mailbox, lambda _text: None)
+    seat = Seat(practice, desk, Inbox(bench.directory("inbox")), mailbox, lambda _text: None)
+    daemon = Daemon([seat], sender, seat.say)
     tokens = Tokens(bench.directory("tokens.json"))
     token = tokens.new("load", practice.id, bench.clock, system_rng)
     port = stack.enter_context(serving(Service(daemon, tokens), "127.0.0.1", 0))

@@ -35,6 +35,7 @@ from gateway.inbox import Inbox
 from gateway.office import unlock
 from gateway.pki import OppositionList
 from gateway.redact import redact
+from gateway.seat import Seat
 from reader.console import finish, plain, said
 from reader.errors import ReaderError
 from reader.trace import Trace
@@ -192,11 +193,12 @@ def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool, portal: i
         place.insert("Vitale", PATIENT)
         desk = Desk(place.reader)
         desk.unlock(TEST_PIN)
-        daemon = Daemon(
-            practice, desk, Inbox(bench.directory("inbox")), SmtpSender("127.0.0.1", receiver.port),
-            Maildir(bench.directory("mailbox")), _say, lot_after=timedelta(seconds=2), pause=0.2,
+        seat = Seat(
+            practice, desk, Inbox(bench.directory("inbox")), Maildir(bench.directory("mailbox")), _say,
+            lot_after=timedelta(seconds=2),
             refresh=lambda present: replace(present, opposition=OppositionList.load(bench.opposition_file)),
         )  # fmt: skip
+        daemon = Daemon([seat], SmtpSender("127.0.0.1", receiver.port), _say, pause=0.2)
         stop = threading.Event()
         thread = threading.Thread(target=daemon.run, args=(stop,), name="gateway")
         thread.start()
@@ -220,7 +222,7 @@ def _api(bench: Bench, daemon: Daemon, port: int, stack: ExitStack) -> str:
     with contextlib.suppress(InputError):
         tokens.revoke(SOFTWARE)
     token = tokens.new(SOFTWARE, PRACTICE, bench.clock, system_rng)
-    daemon.has_api = True
+    daemon.seats[0].has_api = True
     found = stack.enter_context(serving(Service(daemon, tokens), "127.0.0.1", port))
     return f"API on http://127.0.0.1:{found}/v1 with the token {token}"
 

@@ -25,6 +25,7 @@ from gateway.desk import Desk
 from gateway.errors import InputError
 from gateway.exchange.calendar import legal_day
 from gateway.office import unlock
+from gateway.seat import Seat
 from gateway.secret import Secret
 from reader.errors import NoCard
 from reader.slot import Slot
@@ -38,9 +39,8 @@ Day = Annotated[
 
 @router.get("/readers", response_model=shown.Readers)
 def readers(gateway: Gateway, caller: Asks) -> shown.Readers:
-    """Every reader and its slots: is a card in, has it a PIN pad, what is wrong."""
-    slots = [_slot(slot) for slot in gateway.own_desk(caller).slots]
-    return shown.Readers(readers=[shown.Reader(driver=gateway.driver, slots=slots)])
+    """The readers of this practice and their slots: is a card in, has it a PIN pad, what is wrong."""
+    return shown.Readers(readers=_readers(gateway.seat_of(caller)))
 
 
 @router.get("/session", response_model=shown.Session)
@@ -57,9 +57,9 @@ def open_session(gateway: Gateway, asked: WritesBody) -> Response:
     try only, `last_try` must say that this is known.
     """
     write, body = asked
-    desk = gateway.own_desk(write.caller)
+    seat = gateway.seat_of(write.caller)
     once = Write(write.caller, write.key, gateway.digest("POST", "/v1/session", body, secret=True))
-    return gateway.once(once, lambda _keep: _open(gateway, desk, write.caller, body))
+    return gateway.once(once, lambda _keep: _open(gateway, seat, write.caller, body))
 
 
 @router.delete("/session", response_model=shown.Session)
@@ -79,21 +79,21 @@ def close_session(gateway: Gateway, write: Writes) -> Response:
 def rights(gateway: Gateway, caller: Asks, on: Day = None) -> CardRights:
     """The rights on the inserted Vitale. The answer holds names and NIR; it is kept nowhere."""
     found, serial = _read(gateway, caller, "rights read")
-    return rights_shown(found, serial, on or legal_day(gateway.practice.clock.now()))
+    return rights_shown(found, serial, on or legal_day(gateway.clock.now()))
 
 
 @router.get("/vitale/attestation", response_model=AttestationIn)
 def attestation(gateway: Gateway, caller: Asks) -> AttestationIn:
     """An attestation of rights made from the inserted Vitale, as care acts without a Vitale take it."""
     found, _ = _read(gateway, caller, "attestation made")
-    return attested(found, legal_day(gateway.practice.clock.now()))
+    return attested(found, legal_day(gateway.clock.now()))
 
 
 @router.post("/price", response_model=shown.Price, openapi_extra=request_body("CareRequestIn"))
 def price_of(gateway: Gateway, _caller: Asks, body: Body) -> shown.Price:
     """Price one sheet without any card: who pays what, and why. The same JSON as `vitale-gateway price`."""
     request = CareRequest.from_json(parse_act(body, "the request"))
-    return shown.Price(**price(request, gateway.practice.tables).to_json())
+    return shown.Price(**price(request, gateway.tables).to_json())
 
 
 def session_shown(desk: Desk) -> shown.Session:
@@ -113,7 +113,8 @@ def session_shown(desk: Desk) -> shown.Session:
 
 def _read(gateway: Service, caller: Caller, what: str) -> tuple[Rights, str]:
     """The rights on the inserted Vitale, valid and not opposed, and its number; who read them is noted."""
-    practice, desk = gateway.practice, gateway.own_desk(caller)
+    seat = gateway.seat_of(caller)
+    practice, desk = seat.practice, seat.at_desk
     cps = desk.cps
     with desk.vitale() as vitale:
         vitale.check_validity(legal_day(practice.clock.now()))
@@ -124,23 +125,23 @@ def _read(gateway: Service, caller: Caller, what: str) -> tuple[Rights, str]:
     return found, serial
 
 
-def _open(gateway: Service, desk: Desk, caller: Caller, body: bytes) -> Answer:
-    asked = _session_in(parse_act(body, "the request"))
+def _open(gateway: Service, seat: Seat, caller: Caller, body: bytes) -> Answer:
+    asked, desk = _session_in(parse_act(body, "the request")), seat.at_desk
     movements = desk.cps_movements
-    with gateway.pin_guard:
-        if gateway.tries_left.get(movements) == 1 and not asked.last_try:
+    with seat.pin_guard:
+        if seat.tries_left.get(movements) == 1 and not asked.last_try:
             raise Refusal(
                 "last-try",
                 "one try is left before the CPS blocks: ask for the PIN with care and say last_try",
             )
         try:
-            unlock(gateway.practice, desk, None if asked.pin is None else Secret(asked.pin))
+            unlock(seat.practice, desk, None if asked.pin is None else Secret(asked.pin))
         except PinRefusal as wrong:
-            gateway.tries_left = {movements: wrong.remaining_tries}
+            seat.tries_left = {movements: wrong.remaining_tries}
             _note(gateway, caller, "PIN refused")
             problem = problem_of(wrong)
             return Answer(problem.status, problem.model_dump())
-        gateway.tries_left = {}
+        seat.tries_left = {}
     _note(gateway, caller, "session opened")
     return Answer(200, session_shown(desk).model_dump(mode="json"))
 
@@ -160,6 +161,14 @@ def _session_in(data: Any) -> SessionIn:
 
 def _note(gateway: Service, caller: Caller, what: str) -> None:
     gateway.store.audit(what, f"{caller.practice}/desk", who=caller.name)
+
+
+def _readers(seat: Seat) -> list[shown.Reader]:
+    """The reader of a practice, one that is not there too; none without one in the settings."""
+    if not seat.has_reader:
+        return []
+    slots = [_slot(slot) for slot in seat.desk.slots] if seat.desk is not None else []
+    return [shown.Reader(name=seat.reader, driver=seat.driver, slots=slots, trouble=seat.trouble or None)]
 
 
 def _slot(slot: Slot) -> shown.Slot:

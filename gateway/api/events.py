@@ -50,9 +50,10 @@ class Watch:
         return [*self._desk(), *self._changes()]
 
     def _desk(self) -> Iterator[ServerSentEvent]:
-        if self._caller.practice != self._gateway.practice.id:
+        seat = self._gateway.daemon.seat(self._caller.practice)
+        desk = None if seat is None else seat.desk
+        if desk is None:
             return
-        desk = self._gateway.desk
         for slot in desk.slots:
             seen = {"slot": slot.name, "card_present": slot.is_present, "movements": slot.event_counter}
             yield from self._if_new("card", slot.name, seen)

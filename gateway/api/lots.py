@@ -30,11 +30,10 @@ def listed(gateway: Gateway, caller: Asks, limit: Limit = 50, offset: Offset = 0
 @router.post("/lots", response_model=shown.Closed)
 def close(gateway: Gateway, write: Writes) -> Response:
     """Close lots of every FSE that waits for company; the CPS at the desk signs them."""
-    gateway.own_desk(write.caller)
+    seat = gateway.seat_of(write.caller)
 
     def work(_keep: object) -> Answer:
-        store, practice = gateway.store, write.caller.practice
-        made = [shown.lot(store.lot(practice, sealed.id)) for sealed in gateway.daemon.close_lots()]
+        made = [shown.lot(gateway.store.lot(seat.id, sealed.id)) for sealed in seat.close_lots()]
         return Answer(200, shown.Closed(lots=made).model_dump(mode="json"))
 
     return gateway.once(write, work)
@@ -43,7 +42,7 @@ def close(gateway: Gateway, write: Writes) -> Response:
 @router.post("/send", response_model=shown.Sent)
 def send(gateway: Gateway, write: Writes) -> Response:
     """Send what is due now instead of at the next turn. A lot that failed waits for its own time."""
-    gateway.own_desk(write.caller)
+    gateway.seat_of(write.caller)
 
     def work(_keep: object) -> Answer:
         return Answer(200, asdict(gateway.daemon.send_now()))

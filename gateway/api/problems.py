@@ -25,7 +25,7 @@ MEDIA_TYPE = "application/problem+json"
 
 CODES: Mapping[str, tuple[int, str]] = {
     "no-token": (401, "No usable token"),
-    "other-practice": (403, "Not the practice of this desk"),
+    "other-practice": (403, "Not a practice of this gateway"),
     "practitioner-unknown": (403, "The holder of the CPS does not bill here"),
     "wrong-pin": (403, "The PIN is wrong"),
     "pin-blocked": (403, "The PIN is blocked"),
@@ -33,6 +33,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "not-found": (404, "There is no such address"),
     "method": (405, "This address has no such method"),
     "slow": (408, "The request came too slowly"),
+    "no-reader": (409, "The practice has no reader here"),
     "last-try": (409, "Only one try is left for the PIN"),
     "key-busy": (409, "The same request is still under way"),
     "too-large": (413, "The request is too large"),

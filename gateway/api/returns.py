@@ -36,7 +36,7 @@ def refusals(gateway: Gateway, caller: Asks, limit: Limit = 50, offset: Offset =
         gateway.store.fse_list(caller.practice, limit + 1, offset, states), limit, offset
     )
     items = [_refused(gateway, caller.practice, row) for row in rows]
-    mine = caller.practice == gateway.practice.id  # the mailbox is that of the desk's practice
+    mine = gateway.daemon.seat(caller.practice) is not None  # the mailbox is that of the desk's practice
     strays = [shown.stray(found) for found in gateway.store.unmatched(limit)] if mine else []
     return shown.Refusals(items=items, next=following, unmatched=strays)
 

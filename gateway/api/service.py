@@ -1,4 +1,4 @@
-"""What the API works on: the running gateway, its desk and store, and each write done once."""
+"""What the API works on: the running gateway, the seat of who asks, the store, and each write done once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from fastapi import Response
 
 from gateway.api.problems import Refusal
 from gateway.api.tokens import Caller, Tokens
+from gateway.billing.tables import Tables
+from gateway.clock import Clock
 from gateway.daemon import Daemon
 from gateway.desk import Desk
-from gateway.practice import Practice
+from gateway.seat import Seat
 from gateway.store.rows import KeptAnswer
 from gateway.store.store import Store
 
@@ -51,42 +53,47 @@ Keep = Callable[[Answer], None]
 
 @dataclass
 class Service:
-    """One gateway behind the API. `driver`: the name of its reader driver."""
+    """One gateway behind the API, for every practice that has its seat there."""
 
     daemon: Daemon
     tokens: Tokens
-    driver: str = "emulated"
     stop: threading.Event = field(default_factory=threading.Event)
-    pin_guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    tries_left: dict[int, int] = field(default_factory=dict)
     streams: dict[str, int] = field(default_factory=dict)
     _secret: bytes = field(init=False, repr=False)
     _busy: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
-        self._secret = self.practice.rng(32)
-
-    @property
-    def practice(self) -> Practice:
-        """The practice at work, with its present lists."""
-        return self.daemon.practice
+        self._secret = self.daemon.practice.rng(32)
 
     @property
     def store(self) -> Store:
-        """What is kept."""
-        return self.daemon.practice.store
+        """What is kept, of every practice: whoever asks is named in each question."""
+        return self.daemon.store
 
     @property
-    def desk(self) -> Desk:
-        """The reader and its two cards."""
-        return self.daemon.desk
+    def clock(self) -> Clock:
+        """The clock of the gateway."""
+        return self.daemon.clock
+
+    @property
+    def tables(self) -> Tables:
+        """Tariffs, the same for every practice."""
+        return self.daemon.practice.tables
+
+    def seat_of(self, caller: Caller) -> Seat:
+        """The seat of the practice that asks; Refusal other-practice when it is none of this gateway."""
+        seat = self.daemon.seat(caller.practice)
+        if seat is None:
+            raise Refusal(
+                "other-practice",
+                "this gateway does not work for the practice of this token: use the gateway that does",
+            )
+        return seat
 
     def own_desk(self, caller: Caller) -> Desk:
-        """The desk, for a program of the practice that sits there; Refusal other-practice for others."""
-        if caller.practice != self.practice.id:
-            raise Refusal("other-practice", "this desk is another practice's: use the token of that practice")
-        return self.desk
+        """The desk of the practice that asks; CardRefusal no-reader when it has none here."""
+        return self.seat_of(caller).at_desk
 
     def digest(self, method: str, path: str, body: bytes, *, secret: bool = False) -> bytes:
         """What a request is recognised by. `secret`: it holds a PIN, and no digest of that outlives us."""

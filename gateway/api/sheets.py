@@ -33,11 +33,11 @@ States = Annotated[
 def create(gateway: Gateway, asked: WritesBody) -> Response:
     """Bill one care act with both cards. 201: the FSE is durably kept, together with this answer."""
     write, body = asked
-    desk = gateway.own_desk(write.caller)
+    seat = gateway.seat_of(write.caller)
     data = parse_act(body, "the request")
 
     def work(keep: Keep) -> None:
-        bill_act(gateway.practice, desk, data, lambda billed: keep(Answer(201, accepted(billed))))
+        bill_act(seat.practice, seat.desk, data, lambda billed: keep(Answer(201, accepted(billed))))
 
     return gateway.once(write, work)
 
@@ -51,14 +51,14 @@ def create(gateway: Gateway, asked: WritesBody) -> Response:
 def rectify(gateway: Gateway, asked: WritesMaybe, number: Number) -> Response:
     """Make a refused FSE anew, under a new number: from a corrected care act, or from its own."""
     write, body = asked
-    desk = gateway.own_desk(write.caller)
+    seat = gateway.seat_of(write.caller)
     data = parse_act(body, "the request") if body else None
 
     def work(keep: Keep) -> None:
         def kept(billed: Billed) -> None:
             keep(Answer(201, {**accepted(billed), "rectifies": number}))
 
-        later.rectify(gateway.practice, desk, number, data, kept)
+        later.rectify(seat.practice, seat.desk, number, data, kept)
 
     return gateway.once(write, work)
 
@@ -79,17 +79,17 @@ def cancel(gateway: Gateway, write: Writes, number: Number) -> Response:
 @router.post("/sign", response_model=shown.Signed)
 def sign(gateway: Gateway, write: Writes) -> Response:
     """Sign every FSE that waits for the CPS at the desk (desynchronised mode)."""
-    desk = gateway.own_desk(write.caller)
+    seat = gateway.seat_of(write.caller)
 
     def work(_keep: Keep) -> Answer:
-        numbers: list[int] = []
+        desk, numbers = seat.at_desk, list[int]()
 
         def signed(number: int) -> None:
             numbers.append(number)
             if desk.sitting is not None:
                 desk.sitting.count()
 
-        later.sign_waiting(gateway.practice, desk.cps, signed)
+        later.sign_waiting(seat.practice, desk.cps, signed)
         return Answer(200, {"numbers": numbers})
 
     return gateway.once(write, work)

@@ -35,14 +35,16 @@ class Slot(Shown):
 
 
 class Reader(Shown):
-    """One reader and its slots."""
+    """One reader and its slots. `trouble`: why the reader is not open, if so; it has no slots then."""
 
+    name: str
     driver: str
     slots: list[Slot]
+    trouble: str | None
 
 
 class Readers(Shown):
-    """Every reader of this gateway."""
+    """The readers of this practice at this gateway."""
 
     readers: list[Reader]
 

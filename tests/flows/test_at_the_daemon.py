@@ -11,6 +11,7 @@ import pytest
 from gateway.daemon import Daemon
 from gateway.exchange.mailbox import Maildir
 from gateway.inbox import Inbox
+from gateway.seat import Seat
 from tests.flows.test_without_vitale import attestation
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def daemon(flow: Flow, tmp_path: Path) -> Daemon:
     """A daemon over the flow's desk, not running."""
     box = Maildir(tmp_path / "mail", clock=flow.clock)
     said: list[str] = []
-    made = Daemon(flow.practice, flow.desk, Inbox(tmp_path / "inbox"), NoLine(), box, said.append)
-    made.paper = tmp_path / "paper"
-    return made
+    seat = Seat(flow.practice, flow.desk, Inbox(tmp_path / "inbox"), box, said.append)
+    seat.paper = tmp_path / "paper"
+    return Daemon([seat], NoLine(), said.append)
 
 
 def drop(flow: Flow, tmp_path: Path, **act: Any) -> None:

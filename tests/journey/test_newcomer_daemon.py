@@ -27,6 +27,7 @@ from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender, Transient
 from gateway.inbox import Inbox
 from gateway.practice import Practice
+from gateway.seat import Seat
 from tools.bench import TEST_PIN, Bench
 
 ACT = {"acts": [{"code": "G"}], "third_party": "amo"}
@@ -54,7 +55,7 @@ def daemon(practice: Practice, desk: Desk, bench: Bench, said: list[str]) -> Ite
     """An unlocked daemon that works when `turn` is called."""
     desk.unlock(TEST_PIN)
     inbox, mailbox = Inbox(bench.directory("inbox")), Maildir(bench.directory("mailbox"))
-    yield Daemon(practice, desk, inbox, Closed(), mailbox, said.append, pause=0.01)
+    yield Daemon([Seat(practice, desk, inbox, mailbox, said.append)], Closed(), said.append, pause=0.01)
     desk.lock()
 
 
@@ -162,7 +163,7 @@ def test_a_mailbox_that_disappears_stops_nothing_else(daemon: Daemon, bench: Ben
 
 def test_why_lots_wait_is_said(daemon: Daemon, bench: Bench, said: list[str]) -> None:
     """A relay that takes nothing: the line about the lots gives the reason."""
-    daemon.lot_after = timedelta(0)
+    daemon.seats[0].lot_after = timedelta(0)
     drop(daemon, bench, "a.json")
     daemon.turn()
     assert any("1 to send again" in line and "The relay is closed" in line for line in said)

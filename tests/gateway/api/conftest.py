@@ -23,6 +23,7 @@ from gateway.exchange.calendar import legal_day
 from gateway.exchange.mailbox import Maildir
 from gateway.inbox import Inbox
 from gateway.practice import Practice
+from gateway.seat import Seat
 from gateway.sitting import Sitting
 from reader.emulated import EmulatedReader
 from tools.bench import Bench
@@ -96,7 +97,8 @@ def open_rig(bench: Bench, stack: ExitStack) -> Rig:
     reader.insert("CPS", bench.card("cps-gp-sector1"))
     reader.insert("Vitale", bench.card("vitale-family"))
     inbox, mailbox = Inbox(bench.directory("inbox")), Maildir(bench.directory("mailbox"))
-    daemon = Daemon(practice, Desk(reader), inbox, relay, mailbox, said.append, has_api=True)
+    seat = Seat(practice, Desk(reader), inbox, mailbox, said.append, has_api=True)
+    daemon = Daemon([seat], relay, said.append)
     daemon.desk.sitting = Sitting(practice.clock, timedelta(hours=1), 1000)
     tokens = Tokens(bench.root / "tokens.json")
     token = tokens.new(SOFTWARE, practice.id, practice.clock, system_rng)

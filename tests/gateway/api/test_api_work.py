@@ -73,8 +73,8 @@ def test_a_session_opens_and_closes(rig: Rig) -> None:
 
 def test_a_session_ends_after_so_many_sheets(rig: Rig, client: Client) -> None:
     """When the sheets of a PIN are used up, the CPS is locked and its PIN asked again; then it goes on."""
-    assert rig.service.desk.sitting
-    rig.service.desk.sitting.most = 1
+    assert rig.service.daemon.desk.sitting
+    rig.service.daemon.desk.sitting.most = 1
     client.bill(rig.act())
     with pytest.raises(ApiProblem) as refused:
         client.bill(rig.act())
