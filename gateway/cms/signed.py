@@ -147,14 +147,16 @@ class _Parts:
     signature: bytes = field(repr=False)
 
 
-def verify(signed: bytes, trust: Trust, when: datetime, *, purpose: Purpose) -> VerifiedSigner:
-    """The one signer of a message, or Refused. Never a bool, never None.
+def verify(
+    signed: bytes, trust: Trust, when: datetime, *, purpose: Purpose, limit: int = MESSAGE_LIMIT
+) -> VerifiedSigner:
+    """The one signer of a message of at most `limit` octets, or Refused. Never a bool, never None.
 
     `when` is the moment of reading: the certificate path must be good then, and the signing time
     may be at most 90 days older and 5 minutes younger.
     """
     try:
-        parts = _read(signed)
+        parts = _read(signed, limit)
         certificate = trust.validate(_signer_certificate(parts, trust), when, purpose)
         return _believe(parts, certificate, when)
     except Refused:
@@ -191,10 +193,10 @@ def _signer_certificate(parts: _Parts, trust: Trust) -> bytes:
     return others[0]
 
 
-def _read(signed: bytes) -> _Parts:
+def _read(signed: bytes, limit: int) -> _Parts:
     """Walk ContentInfo, SignedData and its only SignerInfo (RFC 5652 sections 3, 5.1, 5.3)."""
     end = len(signed)
-    if end > MESSAGE_LIMIT:
+    if end > limit:
         raise Refused("signed message: larger than the limit")
     at = der.skip(signed, der.enter(signed, 0, end, der.SEQUENCE), end, oids.SIGNED_DATA)
     at = der.enter(signed, der.enter(signed, at, end, 0xA0), end, der.SEQUENCE)
