@@ -21,6 +21,7 @@ from gateway.complaints import Complaints, Say
 from gateway.delivery import Sender, Sent, send_due
 from gateway.desk import Desk
 from gateway.errors import GatewayError
+from gateway.lists import OppositionSource
 from gateway.lots.sealing import SealedLot
 from gateway.practice import Practice
 from gateway.pulse import Pulse
@@ -49,7 +50,8 @@ class Line(Sender, Protocol):
 class Daemon:
     """The practices of one gateway. `run(stop)` works until told to stop; `turn()` does once all that is due.
 
-    `sends`: False when another gateway of the same store sends and collects.
+    `sends`: False when another gateway of the same store sends and collects. `source`: who is asked for the
+    opposition list.
     """
 
     seats: Sequence[Seat]
@@ -59,6 +61,7 @@ class Daemon:
     retention_days: int = 90
     pause: float = 0.5
     sends: bool = True
+    source: OppositionSource | None = None
     manager: ServiceManager = field(default_factory=ServiceManager)
     pulse: Pulse = field(init=False, repr=False)
     complaints: Complaints = field(init=False, repr=False)
@@ -146,7 +149,8 @@ class Daemon:
         """What each loop does at every turn."""
         desks = {_desk_loop(seat): partial(self._turn, seat) for seat in self.seats if seat.has_reader}
         beside = {"send": self._send, "collect": self._collect} if self.sends else {}
-        return {**desks, **beside, "keep": self._keep}
+        lists = {"lists": self._fetch} if self.source is not None else {}
+        return {**desks, **beside, **lists, "keep": self._keep}
 
     def _turn(self, seat: Seat) -> None:
         seat.turn(self._stop)
@@ -234,6 +238,14 @@ class Daemon:
                 return
             self.pulse.beat("collect")
             seat.complaints.guard(seat.collect)
+
+    def _fetch(self) -> None:
+        """A newer opposition list; the desks take it up by themselves."""
+        newer = self.source.look() if self.source is not None else None
+        if newer is not None:
+            self.say(
+                f"opposition list {newer.number} of {newer.issued:%Y-%m-%d %H:%M} UTC: {len(newer)} cards"
+            )
 
     def _guarded(self, part: Callable[[], None]) -> None:
         self.complaints.guard(part)
