@@ -164,8 +164,10 @@ def kept_form(
 
 def _deadline(practice: Practice, act: CareAct, priced: Price, rectified: Rectified | None) -> date:
     """The last legal day to send it, from the care on; what was refused has two working days more."""
-    first = send_deadline(act.date, third_party=priced.third_party != "none")
-    return first if rectified is None else max(first, resend_deadline(legal_day(practice.clock.now())))
+    first = send_deadline(act.date, priced.third_party != "none", practice.territory)
+    if rectified is None:
+        return first
+    return max(first, resend_deadline(legal_day(practice.clock.now()), practice.territory))
 
 
 def _lots_of_group(practice: Practice, cps: CpsSession, group: WaitingGroup) -> list[SealedLot]:

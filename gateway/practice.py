@@ -11,6 +11,7 @@ from gateway.clock import Clock, Rng
 from gateway.cms.enveloped import DecryptionKey
 from gateway.cms.policy import Policy
 from gateway.errors import CardRefusal
+from gateway.exchange.calendar import territory_of
 from gateway.pki import OppositionList, Trust, VitaleAuthority
 from gateway.store.store import Store
 
@@ -22,7 +23,8 @@ class Practice:
     `receiver_certificate` (DER) encrypts what leaves, `decryption` opens what comes back; `other_receivers`
     and `other_keys` stand beside them while an old one and a new one overlap (gateway.certificates chooses).
     `files`: where a certificate (DER) was read from.
-    `optam` and `zone` are what no card says of the practice's tariffs;
+    `optam` and `zone` are what no card says of the practice's tariffs; `holidays` names the territory whose
+    public holidays count there, "" when the zone tells it;
     `lot_size` is the most FSE in one lot.
     """
 
@@ -44,7 +46,13 @@ class Practice:
     lot_size: int = 50
     other_receivers: tuple[bytes, ...] = field(default=(), repr=False)
     other_keys: tuple[DecryptionKey, ...] = field(default=(), repr=False)
+    holidays: str = ""
     files: Mapping[bytes, Path] = field(default_factory=dict, repr=False)
+
+    @property
+    def territory(self) -> str:
+        """Where it lies, for its public holidays (gateway.exchange.calendar.TERRITORIES)."""
+        return self.holidays or territory_of(self.zone)
 
     def admit(self, national_id: str, slot: str) -> None:
         """Refuse a CPS whose holder does not work here; an empty list of `practitioners` admits everybody."""

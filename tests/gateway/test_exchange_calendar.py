@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 import pytest
 
 from gateway.exchange.calendar import (
+    ALSACE_MOSELLE,
+    TERRITORIES,
     add_working_days,
     easter,
     holidays,
@@ -16,6 +20,7 @@ from gateway.exchange.calendar import (
     receipt_deadline,
     resend_deadline,
     send_deadline,
+    territory_of,
 )
 
 FIRST, LAST = date(2020, 1, 1), date(2029, 12, 31)
@@ -28,6 +33,7 @@ EASTERS = {
 }  # fmt: skip
 
 
+@cache
 def paschal_sunday(year: int) -> date:
     """The model: the full moon by the tables of the Gregorian reform, then the Sunday after it."""
     golden = year % 19 + 1
@@ -41,23 +47,38 @@ def paschal_sunday(year: int) -> date:
     return day + timedelta(days=7 - (day.weekday() + 1) % 7)
 
 
-def model_is_free(day: date, alsace: bool) -> bool:
+OWN_DAYS = """
+guadeloupe 27 May
+martinique 22 May
+guyane 10 June
+reunion 20 December
+mayotte 27 April
+saint_barthelemy 9 October
+saint_martin 28 May
+"""
+"""The abolition days as people say them (décret 83-1003 and the laws that followed)."""
+
+
+@cache
+def model_is_free(day: date, where: str) -> bool:
     """The model: a list of texts, written apart from the code under test."""
     if day.strftime("%a") in ("Sat", "Sun"):
         return True
     if day.strftime("%m-%d") in ["01-01", "05-01", "05-08", "07-14", "08-15", "11-01", "11-11", "12-25"]:
         return True
+    if f"{where} {day.day} {day:%B}" in OWN_DAYS.splitlines():
+        return True
     since_easter = (day - paschal_sunday(day.year)).days
     return since_easter in (1, 39, 50) or (
-        alsace and (since_easter == -2 or day.strftime("%m-%d") == "12-26")
+        where == "alsace_moselle" and (since_easter == -2 or day.strftime("%m-%d") == "12-26")
     )
 
 
-def model_after(day: date, count: int, alsace: bool) -> date:
+def model_after(day: date, count: int, where: str) -> date:
     left = count
     while left > 0:
         day = day + timedelta(days=1)
-        if not model_is_free(day, alsace):
+        if not model_is_free(day, where):
             left = left - 1
     return day
 
@@ -75,7 +96,7 @@ def test_easter_against_the_tables() -> None:
 
 def test_holidays_of_2026() -> None:
     """The eleven holidays by name, thirteen in Alsace-Moselle."""
-    names = {day.isoformat()[5:]: name for day, name in holidays(2026, alsace_moselle=True).items()}
+    names = {day.isoformat()[5:]: name for day, name in holidays(2026, ALSACE_MOSELLE).items()}
     assert names == {
         "01-01": "Jour de l'an",
         "04-03": "Vendredi saint",
@@ -100,16 +121,39 @@ def test_the_caller_cannot_spoil_the_calendar() -> None:
     assert len(holidays(2026)) == 11
 
 
-@pytest.mark.parametrize("alsace", [False, True])
-def test_every_day_of_ten_years(alsace: bool) -> None:
-    """Working days and the four legal deadlines equal the model's on each of 3 653 days."""
+@pytest.mark.parametrize("where", TERRITORIES)
+def test_every_day_of_ten_years(where: str, record_property: Callable[[str, object], None]) -> None:
+    """Working days and the four legal deadlines equal the model's on each of 3 653 days, everywhere."""
     for day in EVERY_DAY:
-        assert is_working_day(day, alsace) is not model_is_free(day, alsace)
-        assert send_deadline(day, False, alsace) == model_after(day, 3, alsace)
-        assert send_deadline(day, True, alsace) == model_after(day, 8, alsace)
-        assert receipt_deadline(day, alsace) == model_after(day, 2, alsace)
-        assert resend_deadline(day, alsace) == model_after(day, 2, alsace)
+        assert is_working_day(day, where) is not model_is_free(day, where)
+        assert send_deadline(day, False, where) == model_after(day, 3, where)
+        assert send_deadline(day, True, where) == model_after(day, 8, where)
+        assert receipt_deadline(day, where) == model_after(day, 2, where)
+        assert resend_deadline(day, where) == model_after(day, 2, where)
         assert keep_until(day) == date.fromordinal(day.toordinal() + 91)
+    record_property("promise B16", {"days": len(EVERY_DAY), "deadlines": 4 * len(EVERY_DAY), "wrong": 0})
+
+
+def test_a_territory_has_its_own_day() -> None:
+    """One more holiday than the mainland, on its day; a territory nobody knows is refused."""
+    for where in TERRITORIES[2:]:
+        (own,) = set(holidays(2026, where)) - set(holidays(2026))
+        assert f"{where} {own.day} {own:%B}" in OWN_DAYS
+    with pytest.raises(ValueError, match="none of metropole"):
+        holidays(2026, "atlantis")
+
+
+def test_a_zone_tells_its_territory_or_counts_as_the_mainland() -> None:
+    """Mayotte is one territory; two territories share no day, so none of theirs makes a deadline later."""
+    assert [territory_of(zone) for zone in ("mayotte", "metropole")] == ["mayotte", "metropole"]
+    for zone, members in {
+        "antilles": ("guadeloupe", "martinique", "saint_barthelemy", "saint_martin"),
+        "guyane_reunion": ("guyane", "reunion"),
+    }.items():
+        there = territory_of(zone)
+        assert there == "metropole"
+        for day in EVERY_DAY[:366]:
+            assert all(send_deadline(day, True, there) <= send_deadline(day, True, one) for one in members)
 
 
 @pytest.mark.parametrize(
