@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import ReaderConfig, example_config, load_config, parse_config
+from gateway.config import (
+    LogConfig,
+    PageConfig,
+    ReaderConfig,
+    example_config,
+    load_config,
+    parse_config,
+)
 from gateway.errors import InputError
 
 HERE = Path("/practice")
@@ -60,7 +67,7 @@ def test_pcsc_readers_are_named(slots: tuple[str, ...]) -> None:
     text = example_config().replace('driver = "emulated"', 'driver = "pcsc"')
     written = "slots = [" + ", ".join(f'"{slot}"' for slot in slots) + "]"
     text = text.replace('slots = ["cards/vitale.card", "cards/cps.card"]', written)
-    assert parse_config(text, HERE).reader == ReaderConfig("pcsc", slots)
+    assert parse_config(text, HERE).reader == ReaderConfig("pcsc", slots, practice="cabinet", name="pcsc")
 
 
 def test_a_reader_alone() -> None:
@@ -101,7 +108,7 @@ def test_pcsc_readers_without_a_name(slots: str) -> None:
         ('driver = "emulated"', 'driver = " "', "driver of .reader. is empty"),
         ("slots = [", "slots = [1, ", "slots of .reader. must be a list of texts"),
         ("# practitioners = [", 'practitioners = ["12", ', "practitioners of .practice. must be"),
-        ("port = 2525", "port = = 2525", "not TOML: .*line 21"),
+        ("port = 2525", "port = = 2525", "not TOML: .*line 27"),
         ("[lots]\nafter_minutes = 30", "lots = 3", "lots"),
     ],
 )  # fmt: skip
@@ -165,3 +172,196 @@ def test_another_address_is_taken_on_purpose(tmp_path: Path) -> None:
         api = parse_config(with_api(f"address = '{address}'", "allow_remote = true"), tmp_path).api
         assert api is not None
         assert api.address == address
+
+
+SECOND = """
+[[practice]]
+id = "sud"
+address = "sud@practice.test"
+certificate = "keys/sud.cert.pem"
+key = "keys/sud.key.pem"
+"""
+READERS = """
+[[reader]]
+name = "desk-nord"
+practice = "nord"
+driver = "pcsc"
+slots = ["Gemalto 00"]
+
+[[reader]]
+name = "desk-sud"
+practice = "sud"
+driver = "emulated"
+slots = ["sud.card", ""]
+"""
+
+
+def many(second: str = SECOND, readers: str = READERS) -> str:
+    """The example with two practices, nord and sud, and the readers of both."""
+    text = example_config().replace("[practice]", "[[practice]]", 1).replace('id = "cabinet"', 'id = "nord"')
+    before, rest = text.split("[reader]", 1)
+    after = rest[rest.index("\n[receiver]") :]
+    return before + second + readers + after
+
+
+def test_several_practices_each_with_its_reader_and_folders() -> None:
+    """[[practice]] and [[reader]] in their order, a folder for each, each reader at its practice."""
+    config = parse_config(many(), HERE)
+    assert [practice.id for practice in config.practices] == ["nord", "sud"]
+    assert config.practice.id == "nord"
+    assert config.practice_named("sud").mailbox == HERE / "var/mailbox/sud"
+    assert config.practice_named("sud").inbox == HERE / "var/inbox/sud"
+    assert config.practice_named("nord").paper == HERE / "var/paper/nord"
+    nord, sud = (config.reader_of(practice) for practice in ("nord", "sud"))
+    assert nord == ReaderConfig("pcsc", ("Gemalto 00",), practice="nord", name="desk-nord")
+    assert sud == ReaderConfig("emulated", ("/practice/sud.card", ""), practice="sud", name="desk-sud")
+    with pytest.raises(InputError, match="no practice 'est' in the settings: they have nord, sud"):
+        config.practice_named("est")
+
+
+def test_without_a_reader_it_is_a_worker() -> None:
+    """No [reader] at all is accepted; who asks for the reader hears it in one sentence."""
+    config = parse_config(many(readers=""), HERE)
+    assert config.readers == ()
+    assert config.reader_of("nord") is None
+    with pytest.raises(InputError, match=r"no section \[reader\]"):
+        _ = config.reader
+
+
+def test_one_of_several_is_as_one() -> None:
+    """A single [[practice]] with a [[reader]] means the same as [practice] with [reader]."""
+    text = example_config().replace("[practice]", "[[practice]]", 1).replace("[reader]", "[[reader]]", 1)
+    assert parse_config(text, HERE) == parse_config(example_config(), HERE)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line", "sentence"),
+    [
+        ('id = "sud"', 'id = "Sud!"', 'id = "Sud!"', r"id of \[\[practice\]\] number 2 must be 1 to 40"),
+        ('id = "sud"', 'id = "nord"', 3, r"id of \[\[practice\]\] number 2 is that of another practice"),
+        ('id = "sud"\n', "", "[[practice]]", r"id is missing in \[\[practice\]\] number 2"),
+        ('"sud@practice.test"', '"sud"', 'address = "sud"', r"address of \[\[practice\]\] number 2 must be"),
+        ('"keys/sud.key.pem"', "7", "key = 7", r"key of \[\[practice\]\] number 2 must be a text"),
+        ('practice = "sud"', 'practice = "est"', 'practice = "est"', "the id of a practice: nord, sud"),
+        ('practice = "sud"', 'practice = "nord"', None, "has a reader already: give nord one reader"),
+        ('practice = "sud"\n', "", None, r"practice is missing in \[\[reader\]\] number 2"),
+        ('"desk-sud"', '"desk-nord"', None, "is needed: another reader is called desk-nord"),
+        ('"desk-sud"', '"desk-sud"\ncolour = 1', "colour = 1", r"colour of \[\[reader\]\] number 2 is not"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_the_nth_table_are_named(
+    good: str, bad: str, line: str | int | None, sentence: str
+) -> None:
+    """The line, the key and which of the tables; the same without the mistake is accepted."""
+    text = many(SECOND, READERS)
+    assert good in SECOND + READERS
+    wrong = many(SECOND.replace(good, bad), READERS.replace(good, bad))
+    parse_config(text, HERE)
+    with pytest.raises(InputError, match=sentence) as refused:
+        parse_config(wrong, HERE)
+    if isinstance(line, str):
+        last = max(number for number, found in enumerate(wrong.splitlines(), 1) if found.strip() == line)
+        assert f"settings: line {last}, " in str(refused.value)
+    assert "line " in str(refused.value)
+
+
+def test_keys_that_overlap() -> None:
+    """An old and a new pair side by side; a certificate without its key is refused."""
+    pair = 'other_certificates = ["a.pem"]\nother_keys = ["b.pem"]\n'
+    practice = parse_config(many(SECOND + pair), HERE).practices[1]
+    assert practice.other_certificates == (HERE / "a.pem",)
+    assert practice.other_keys == (HERE / "b.pem",)
+    with pytest.raises(InputError, match=r"other_keys of .* one key for each"):
+        parse_config(many(SECOND + 'other_certificates = ["a.pem"]\n'), HERE)
+
+
+def with_store(*lines: str) -> str:
+    """The example with these lines in [store]."""
+    return example_config().replace(
+        'url = "sqlite:///var/gateway.db"      # or', "\n".join(lines) + "\n# or", 1
+    )
+
+
+POSTGRES = 'url = "postgresql://gw@127.0.0.1:5433/gateway"'
+
+
+def test_a_store_on_postgresql(tmp_path: Path) -> None:
+    """The URL, the key file and the name of this gateway; SQLite needs neither."""
+    store = parse_config(with_store(POSTGRES, 'key = "store.key"', 'owner = "one"'), tmp_path).store
+    assert store.url == "postgresql://gw@127.0.0.1:5433/gateway"
+    assert (store.key, store.owner, store.is_shared) == (str(tmp_path / "store.key"), "one", True)
+    lite = parse_config(example_config(), tmp_path).store
+    assert (lite.key, lite.owner, lite.is_shared) == ("", "gateway", False)
+    ring = parse_config(with_store(POSTGRES, 'key = "keyring:gw"', 'owner = "one"'), tmp_path).store
+    assert ring.key == "keyring:gw"
+
+
+def test_the_password_of_the_database_is_never_shown(tmp_path: Path) -> None:
+    """From a file or in the URL: it is in the URL for the driver, and in nothing that is printed."""
+    (tmp_path / "pw").write_text("s3cr:et/@\n", encoding="utf-8")
+    (tmp_path / "pw").chmod(0o600)
+    named = ('key = "k"', 'owner = "one"')
+    config = parse_config(with_store(POSTGRES, 'password_file = "pw"', *named), tmp_path)
+    assert config.store_url == "postgresql://gw:s3cr%3Aet%2F%40@127.0.0.1:5433/gateway"
+    assert "s3cr" not in repr(config) + config.store.shown_url
+    inside = parse_config(with_store(POSTGRES.replace("gw@", "gw:s3cret@"), *named), tmp_path)
+    assert "s3cret" in inside.store_url
+    assert inside.store.shown_url == "postgresql://gw:…@127.0.0.1:5433/gateway"
+    assert "s3cret" not in repr(inside)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ((POSTGRES, 'owner = "one"'), r"key is missing in \[store\]"),
+        ((POSTGRES, 'key = "k"'), r"owner is missing in \[store\]"),
+        ((POSTGRES, 'key = "keyring:"', 'owner = "one"'), "key of .store. must be a file, or keyring:"),
+        ((POSTGRES, 'key = "k"', 'owner = "o n e"'), "owner of .store. must be 1 to 40 letters"),
+        (('url = "postgresql://gw@host"',), "url of .store. must be sqlite:/// .* or postgresql://"),
+        ((POSTGRES, 'password_file = "none"'), "password_file of .store. cannot be read"),
+        ((POSTGRES, 'password_file = "open"'), "password_file of .store. can be read by others: chmod 600"),
+        ((POSTGRES, 'password_file = "empty"'), "password_file of .store. is empty"),
+        ((POSTGRES.replace("gw@", "gw:x@"), 'password_file = "empty"'), "password_file .* a url with a user"),
+        (('url = "sqlite:///x"', 'password_file = "empty"'), "password_file .* belongs to postgresql"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_of_the_store_are_named(tmp_path: Path, lines: tuple[str, ...], sentence: str) -> None:
+    """Each mistake in [store] is one sentence, without the password."""
+    for name, mode in (("open", 0o604), ("empty", 0o600)):
+        (tmp_path / name).write_text("", encoding="utf-8")
+        (tmp_path / name).chmod(mode)
+    with pytest.raises(InputError, match=rf"line \d+, {sentence}"):
+        parse_config(with_store(*lines), tmp_path)
+
+
+def test_page_and_log(tmp_path: Path) -> None:
+    """Both are off or plain unless said; the page needs the API, and can be switched off where it stands."""
+    plain = parse_config(example_config(), tmp_path)
+    assert (plain.page, plain.log) == (None, LogConfig("info", "plain", None))
+    page = with_api() + "[page]\nlanguage = 'en'\n[log]\nlevel = 'debug'\nformat = 'json'\nfile = 'a.log'\n"
+    told = parse_config(page, tmp_path)
+    assert told.page == PageConfig("en")
+    assert told.log == LogConfig("debug", "json", tmp_path / "a.log")
+    assert parse_config(page.replace("\n[page]", "\n[page]\nenabled = false"), tmp_path).page is None
+    with pytest.raises(InputError, match=r"enabled of \[page\] needs the section \[api\]"):
+        parse_config(example_config() + "[page]\nenabled = true\n", tmp_path)
+    for line in ("language = 'de'", "colour = 1"):
+        with pytest.raises(InputError, match=r"line \d+, .* of \[page\]"):
+            parse_config(with_api() + f"[page]\n{line}\n", tmp_path)
+    for line in ("level = 'loud'", "format = 'xml'", "file = 3"):
+        with pytest.raises(InputError, match=r"line \d+, .* of \[log\]"):
+            parse_config(example_config() + f"[log]\n{line}\n", tmp_path)
+
+
+def test_every_commented_key_of_the_example_is_known(tmp_path: Path) -> None:
+    """What the example explains can be switched on as it is written."""
+    text = example_config()
+    for key in ("practitioners", "other_certificates", "other_keys", "name", "practice", "sends", "[api]",
+                "port = 8420", "tokens", "session_minutes", "session_sheets", "[page]", "enabled", "language",
+                "[log]", "level", "format", "file"):  # fmt: skip
+        assert f"\n# {key}" in text, key
+        text = text.replace(f"\n# {key}", f"\n{key}")
+    config = parse_config(text, tmp_path)
+    assert config.api is not None
+    assert config.page is not None
+    assert config.log.file is not None

@@ -1,0 +1,82 @@
+"""The settings that `vitale-gateway init` writes: they load as they are, and say each key in one line."""
+
+from __future__ import annotations
+
+
+def example_config() -> str:
+    """A settings file that loads as it is: what `vitale-gateway init` writes."""
+    return _EXAMPLE
+
+
+_EXAMPLE = """\
+# Settings of vitale-gateway. Paths are relative to the folder of this file.
+
+[practice]
+id = "cabinet"                        # a short name, never a person's name
+address = "cabinet@practice.test"     # lots leave under this address, returns come to it
+zone = "metropole"                    # metropole, antilles, guyane_reunion or mayotte
+optam = false                         # the practice has signed the OPTAM contract
+certificate = "keys/cabinet.cert.pem" # returns are encrypted to this certificate
+key = "keys/cabinet.key.pem"          # and opened with this key
+# practitioners = ["810000000000"]    # only these CPS may bill here (8 and the RPPS number)
+# other_certificates = ["keys/2.cert.pem"] # an old or a new one beside it: returns open with each of them
+# other_keys = ["keys/2.key.pem"]     # and the key of each
+# For several practices write [[practice]] instead of [practice], once for each: every one has a folder of its
+# own (its id) in the directories of [mailbox], [inbox] and [paper].
+
+[reader]                              # without it the gateway sends and collects only
+driver = "emulated"
+slots = ["cards/vitale.card", "cards/cps.card"]   # the Vitale slot, then the CPS slot
+# driver = "pcsc"                     # real readers: part of the name of one reader for both cards,
+# slots = ["Gemalto"]                 # or of two (vitale-reader list shows the names)
+# alone = true                        # no other program may use a card that the gateway has a session with
+# name = "desk-1"                     # what it is called; readers of several practices: [[reader]], each with
+# practice = "cabinet"                # its name and the id of its practice
+
+[receiver]
+host = "127.0.0.1"                    # the mail relay
+port = 2525                           # and its port
+allow_remote = false                  # true: the relay may be another machine
+policy = "modern"                     # modern or sesam, whichever the receiver speaks
+certificate = "trust/receiver.cert.pem" # lots are encrypted to it
+# other_certificates = ["trust/receiver-2.cert.pem"] # the newest one in force is used
+# sends = false                       # another gateway of the same store sends and collects
+
+[trust]
+directory = "trust"                   # roots, authorities and revocation lists
+opposition = "opposition.txt"         # the list of opposed cards
+
+[store]
+url = "sqlite:///var/gateway.db"      # or postgresql://USER@HOST/DATABASE, which several gateways share
+retention_days = 90                   # doubles and receipts; the law asks for 90 or more
+# key = "var/store.key"               # encrypts the content: a file, or keyring:NAME (SQLite: FILE.key)
+# owner = "gateway-1"                 # PostgreSQL: the name of this gateway among those that share the store
+# password_file = "keys/database"     # PostgreSQL: its password, when neither the url nor PGPASSFILE has it
+
+[mailbox]
+directory = "var/mailbox"             # a maildir: receipts and payment returns arrive here
+
+[inbox]
+directory = "var/inbox"               # practice software drops care acts here
+
+[paper]
+directory = "var/paper"               # paper twins of sheets made without a Vitale, for the insured person
+
+[lots]
+after_minutes = 30                    # how long a sheet waits for company in its lot
+
+# [api]                               # practice software over HTTP, see gateway/api/README.md
+# port = 8420                         # on this machine; address = "127.0.0.1" is the default
+# tokens = "var/tokens.json"          # digests only: vitale-gateway token new NAME adds one
+# session_minutes = 720               # how long one PIN is good
+# session_sheets = 250                # and for how many sheets
+
+# [page]                              # what a practice looks at, at the port of the API
+# enabled = true                      # false: no page
+# language = "fr"                     # fr or en, until a person chooses
+
+# [log]
+# level = "info"                      # debug, info, warning or error
+# format = "plain"                    # plain, text (time, level, ids) or json, one object a line
+# file = "var/gateway.log"            # instead of standard output
+"""
