@@ -172,6 +172,11 @@ class Slot:
         return self._pad is not None and bool(getattr(self._pad, "has_pad", True))
 
     @property
+    def is_shared(self) -> bool:
+        """True when other programs can reach the card in this slot (`SharedCard`)."""
+        return self._shared is not None
+
+    @property
     def event_counter(self) -> int:
         """How many times a card was inserted or removed; never goes back."""
         return self._events

@@ -29,12 +29,17 @@ class Place:
     """Keeps one slot as the hardware is: what `look` finds is in the slot after `Place.look()`.
 
     look: gives the card that is there now (the same object as long as it is the same card) or None; raises
-    OSError when the reader does not answer.
+    OSError when the reader does not answer. `silent`: what to say of the slot then.
     """
 
-    def __init__(self, slot: Slot, look: Callable[[], Card | None]) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        look: Callable[[], Card | None],
+        silent: Callable[[str], ReaderError] = ReaderSilent,
+    ) -> None:
         self.slot = slot
-        self._find = look
+        self._find, self._silent = look, silent
         self._card: Card | None = None
 
     def look(self) -> None:
@@ -44,7 +49,7 @@ class Place:
         except LineBusy:  # somebody types a PIN, a card signs: what was there still is
             return
         except OSError:
-            self.slot.why_empty = ReaderSilent(self.slot.name)
+            self.slot.why_empty = self._silent(self.slot.name)
             self._change(None)
             raise
         self.slot.why_empty = None

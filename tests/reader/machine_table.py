@@ -19,6 +19,9 @@ from card.iso7816.t1 import T1Card
 from card.iso7816.t1block import S_IFS, S_RESYNCH, S_WTX, Codec
 from card.iso7816.t1host import T1Host
 from reader import vpcd
+from reader.agent import machines as agent_machines
+from reader.agent.frames import Flag, Frame, FrameError, Frames, Kind, LentSlot, Outcome, Reason
+from reader.agent.machines import Borrower, Lender
 from reader.ccid.device import CcidDevice
 from reader.ccid.events import Send
 from reader.ccid.frames import Answer, Command, ParametersT0, Type, secure, set_parameters, transfer
@@ -273,7 +276,62 @@ def _vpcd_card() -> Run:
     return Run(card, lambda data: _flat(card.feed(data)), lambda: [card.active])
 
 
+def _agent_frames() -> Run:
+    frames = Frames()
+
+    def feed(data: bytes) -> list[Any]:
+        try:
+            return list(frames.feed(data))
+        except FrameError:  # declared: the connection is given up
+            return []
+
+    return Run(frames, feed, lambda: ["refused"] if frames.is_broken else [])
+
+
+def _borrower() -> Run:
+    machine = Borrower()
+    for number in range(2 * len(COMMANDS)):
+        machine.ask(Kind.TRANSMIT, number % 2, 3, COMMANDS[number % len(COMMANDS)])
+        machine.ping()
+    machine.give_up(3)
+    return Run(machine, lambda data: _sent(machine.feed(data)))
+
+
+def _lender() -> Run:
+    machine = Lender(2)
+    return Run(machine, lambda data: _sent(machine.feed(data)))
+
+
+def _sent(events: Iterable[Any]) -> list[Any]:
+    return [event.data if isinstance(event, agent_machines.Send) else event for event in events]
+
+
 # ---- recordings of real sessions
+
+
+def agent_said() -> bytes:
+    """What an agent sends: two slots, movements, a sign of life, answers, the end."""
+    agent = Lender(2)
+    gateway = Borrower()
+    agent.feed(gateway.welcome(10))
+    said = agent.hello((LentSlot("Vitale", Flag.PRESENT, 3), LentSlot("CPS", Flag.PRESENT | Flag.PIN, 3)))
+    said += agent.moved(0, Flag(0), 4) + Frame(Kind.PONG).to_bytes()
+    for number in range(2 * len(COMMANDS)):
+        _request, asked = gateway.ask(Kind.TRANSMIT, number % 2, 3, COMMANDS[number % len(COMMANDS)])
+        agent.feed(asked)
+        said += agent.answer(number + 1, Outcome(number % len(Outcome)), bytes(number) + b"\x90\x00")
+    return said + agent.bye(Reason.STOPPING)
+
+
+def gateway_said() -> bytes:
+    """What a gateway sends: the welcome, a session with a card, a PIN that is given up, the end."""
+    gateway = Borrower()
+    entry = PinEntry.for_cps().to_ccid()
+    bodies = ((Kind.BEGIN, b""), (Kind.POWER_ON, b""), *((Kind.TRANSMIT, one) for one in COMMANDS))
+    asked = [gateway.ask(kind, 1, 3, body)[1] for kind, body in (*bodies, (Kind.END, b""))]
+    number, typed = gateway.ask(Kind.ENTER_PIN, 1, 3, entry)
+    said = gateway.welcome(10) + gateway.ping() + b"".join(asked) + typed + gateway.give_up(number)
+    return said + gateway.bye(Reason.STOPPING)
 
 
 def t0_sent() -> bytes:
@@ -454,6 +512,9 @@ def table() -> tuple[Machine, ...]:
         Machine("reader.serial.comport.ComPort", _com_port, (_telnet_session(),)),
         Machine("reader.vpcd.VpcdCard", _vpcd_card, (_vpcd_session(),)),
         Machine("reader.transport.galss.Frames", _galss_frames, (_galss_questions(),)),
+        Machine("reader.agent.frames.Frames", _agent_frames, (agent_said(), gateway_said()), "agent"),
+        Machine("reader.agent.machines.Borrower", _borrower, (agent_said(),)),
+        Machine("reader.agent.machines.Lender", _lender, (gateway_said(),)),
     )
 
 
