@@ -1,5 +1,8 @@
 """The audit trail: who did what, when, to which id, each record chained to the one before.
 
+Each practice has a chain of its own, so that practices never wait for each other, and the gateway has one,
+the chain of practice "", which names those that were begun: a chain that is gone as a whole is missed.
+
 A record's digest covers the digest of the record before it, so that altering, removing, inserting
 or exchanging records breaks the chain; the head (how many records, and the last digest) is sealed
 with a local key, so that cutting off the tail breaks the seal. No personal data: ids only.
@@ -16,7 +19,10 @@ from typing import NamedTuple
 from gateway.errors import StoreError
 
 GENESIS = bytes(32)
-"""What stands for the digest before the first record."""
+"""What stands for the digest before the first record of the gateway's own chain."""
+
+BEGINS = "audit chain begins"
+"""What the gateway's own chain says when a practice gets its chain; the record's ref is the practice."""
 
 
 class AuditEntry(NamedTuple):
@@ -36,15 +42,28 @@ class AuditRecord:
     seq: int
     entry: AuditEntry
     digest: bytes
+    practice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
-    """How long the trail is and how it ends, sealed."""
+    """How a chain ends, sealed: its last number, the moment (a stamp) and digest of that record."""
 
     seq: int
     digest: bytes
     seal: bytes
+    at: str = ""
+
+
+def genesis(practice: str, seq: int) -> bytes:
+    """What stands for the digest before record `seq` + 1, the first one of a practice's chain.
+
+    Numbers go on from where the gateway's own chain stood then: what is told of a practice there, by an
+    earlier release, has lower numbers than its own chain.
+    """
+    if not practice:
+        return GENESIS
+    return hashlib.sha256(b"audit chain" + seq.to_bytes(8, "big") + practice.encode()).digest()
 
 
 def link(previous: bytes, seq: int, entry: AuditEntry) -> bytes:
@@ -59,26 +78,31 @@ def seal_head(key: bytes, seq: int, digest: bytes) -> bytes:
     return hmac.digest(key, b"audit head" + seq.to_bytes(8, "big") + digest, "sha256")
 
 
-def verify(records: Iterable[AuditRecord], head: AuditHead, key: bytes) -> int:
-    """Walk the whole trail and return its length; raises StoreError naming the first bad record."""
-    seq, previous = 0, GENESIS
+def verify(records: Iterable[AuditRecord], head: AuditHead, key: bytes, practice: str = "") -> int:
+    """Walk one whole chain; how many records it has. StoreError naming the first bad record."""
+    count, seq, previous, at = 0, 0, genesis(practice, 0), ""
     for record in records:
-        seq += 1
+        if practice and not count:
+            seq, previous = record.seq - 1, genesis(practice, record.seq - 1)
+        seq, count, at = seq + 1, count + 1, record.entry.at
         if record.seq != seq:
-            raise _broken(seq, "is missing or out of order")
+            raise broken(practice, f"record {seq} is missing or out of order")
         expected = link(previous, seq, record.entry)
         if not hmac.compare_digest(expected, record.digest):
-            raise _broken(seq, "was altered")
+            raise broken(practice, f"record {seq} was altered")
         previous = expected
     if not hmac.compare_digest(seal_head(key, head.seq, head.digest), head.seal):
-        raise _broken(head.seq, "is not sealed by this gateway")
-    if (seq, previous) != (head.seq, head.digest):
-        raise _broken(seq + 1, f"is missing: the trail should have {head.seq} records and has {seq}")
-    return seq
+        raise broken(practice, f"record {head.seq} is not sealed by this gateway")
+    if (seq, previous, at) != (head.seq, head.digest, head.at):
+        raise broken(
+            practice,
+            f"record {seq + 1} is missing: the trail should end with record {head.seq} and ends with {seq}",
+        )
+    return count
 
 
-def _broken(seq: int, what: str) -> StoreError:
-    sentence = (
-        f"the audit trail was tampered with: record {seq} {what}; keep the store as it is and call for help"
-    )
+def broken(practice: str, what: str) -> StoreError:
+    """The trail was tampered with, in the chain of this practice."""
+    whose = f" of practice {practice}" if practice else ""
+    sentence = f"the audit trail{whose} was tampered with: {what}; keep the store as it is and call for help"
     return StoreError(sentence, code="audit")

@@ -258,9 +258,9 @@ def _deal_with(store: Store, mailbox: Mailbox, messages: Sequence[_Message], pra
 def _post(store: Store, message: _Message, practice: str) -> list[Outcome]:
     key, opened = message.key, message.content
     if isinstance(opened, GatewayError):
-        store.post_unreadable(message.raw, key, str(opened))
+        store.post_unreadable(message.raw, key, str(opened), practice)
         return []
-    outcomes = [store.post_receipt(arl, opened.content, key).outcome for arl in opened.receipts]
+    outcomes = [store.post_receipt(arl, opened.content, key, practice).outcome for arl in opened.receipts]
     if opened.payments:
         posted = store.post_payment(opened.payments, opened.content, key, practice)
         outcomes += [line.outcome for line in posted]

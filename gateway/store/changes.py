@@ -57,7 +57,7 @@ def lot_becomes(tx: Transaction, row: Record, after: LotState, reason: str, **co
     check_lot(row.id, before, after)
     tx.run(_LOT, {"b_seq": row.seq, "state": after, "changed_at": tx.at, "reason": reason, **columns})
     _record(tx, "lot", row.seq, (before, after, reason))
-    tx.audit(f"lot {after}", row.id, reason)
+    tx.audit(f"lot {after}", row.id, reason, practice=row.practice)
 
 
 def fse_becomes(
@@ -76,7 +76,8 @@ def fse_becomes(
         _record(tx, life.kind, row.id, (before, after, reason))
     now = {"b_id": row.id, "state": path[-1], "changed_at": tx.at, "reason": reason}
     tx.run(life.update, {**now, **columns})
-    tx.audit(f"{life.word} {path[-1]}", f"{row.practice}/{row.number}", reason)
+    ref = f"{row.practice}/{row.number}"
+    tx.audit(f"{life.word} {path[-1]}", ref, reason, practice=row.practice)
 
 
 def fse_join_lot(tx: Transaction, rows: Sequence[Record], lot_seq: int, life: Life = FSE) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
-from gateway.audit import AuditEntry, AuditHead, AuditRecord
+from gateway.audit import AuditEntry
 from gateway.clock import Clock, Rng
 from gateway.errors import StoreError
 from gateway.failpoint import failpoint
@@ -21,7 +21,7 @@ from gateway.store import migrations, schema
 from gateway.store.opening import take_up
 from gateway.store.sqlite import SqliteFile
 from gateway.store.statements import Driver, Runner
-from gateway.store.trail import Trail, read_head, read_records
+from gateway.store.trail import Trail
 from gateway.store.vault import Vault, settle_key
 
 STEPS = (
@@ -42,6 +42,7 @@ STEPS = (
     "park",
     "release",
     "overdue",
+    "take-reader",
     "post-receipt",
     "post-payment",
     "post-unreadable",
@@ -103,29 +104,31 @@ class Transaction(Runner):
         self.at = at
         self.vault = vault
         self._trail = trail
+        self._told: dict[str, list[AuditEntry]] = {}
         self.undone = False
 
-    def audit(self, what: str, ref: str, detail: str = "", who: str = "gateway") -> None:
-        """Chain one audit record; it becomes durable with the step itself."""
-        self._trail.append(self, AuditEntry(self.at, who, what, ref, detail))
+    def audit(
+        self, what: str, ref: str, detail: str = "", who: str = "gateway", *, practice: str = ""
+    ) -> None:
+        """Record something in a practice's chain of the trail, or in the gateway's own.
 
-    def audit_records(self) -> Iterator[AuditRecord]:
-        """The whole trail, oldest first."""
-        return read_records(self)
-
-    def audit_head(self) -> AuditHead:
-        """The sealed head of the trail."""
-        return read_head(self)
+        It is chained at the end of the transaction, and becomes durable with it.
+        """
+        self._told.setdefault(practice, []).append(AuditEntry(self.at, who, what, ref, detail))
 
     def finish(self) -> None:
         """Write what belongs to the end of the transaction."""
-        self._trail.finish(self)
+        if self._told:
+            self._trail.write(self, self._told)
+            self._told = {}
 
 
 class Database:
     """The open database of one gateway."""
 
-    def __init__(self, url: str, clock: Clock, rng: Rng, *, read_only: bool) -> None:
+    def __init__(
+        self, url: str, clock: Clock, rng: Rng, *, read_only: bool, owner: str = "", key: str = ""
+    ) -> None:
         self._clock = clock
         self._mine = threading.local()  # the transaction that a thread is in
         self.backend: Backend = SqliteFile(url, read_only=read_only)
@@ -221,9 +224,6 @@ class Database:
                     )
                 transaction.finish()
                 failpoint(f"{name}-commit")
-        except BaseException:
-            self._trail.forget()
-            raise
         finally:
             self._mine.transaction = None
 

@@ -33,9 +33,8 @@ _RECEIPTS = (
 )
 _PAYMENTS = (
     sa.select(payment)
-    .join(fse, payment.c.fse_id == fse.c.id)
-    .where(fse.c.practice == sa.bindparam("b_practice"))
-    .order_by(payment.c.id.desc())
+    .where((payment.c.practice == sa.bindparam("b_practice")) & payment.c.fse_id.is_not(None))
+    .order_by(payment.c.at.desc(), payment.c.id.desc())
     .limit(sa.bindparam("b_limit"))
     .offset(sa.bindparam("b_offset"))
 )
@@ -75,11 +74,20 @@ _OWN = sa.or_(
     sa.func.substr(audit.c.ref, 1, sa.func.length(sa.bindparam("b_prefix"))) == sa.bindparam("b_prefix"),
     audit.c.ref.in_(sa.select(lot.c.id).where(lot.c.practice == sa.bindparam("b_practice"))),
 )
-_AUDIT = (
+_CHAIN = (
     sa.select(audit)
-    .where((audit.c.seq > sa.bindparam("b_after")) & _OWN)
+    .where((audit.c.practice == sa.bindparam("b_practice")) & (audit.c.seq > sa.bindparam("b_after")))
     .order_by(audit.c.seq)
     .limit(sa.bindparam("b_limit"))
+)
+_EARLIER = (
+    sa.select(audit)
+    .where((audit.c.practice == "") & (audit.c.seq > sa.bindparam("b_after")) & _OWN)
+    .order_by(audit.c.seq)
+    .limit(sa.bindparam("b_limit"))
+)
+_CHAIN_BEGINS = sa.select(sa.func.min(audit.c.seq).label("first")).where(
+    audit.c.practice == sa.bindparam("b_practice")
 )
 
 
@@ -112,12 +120,12 @@ def receipts(tx: Transaction, practice: str, lot_id: str) -> list[ReceiptLine]:
 def payments(tx: Transaction, practice: str, limit: int, offset: int) -> list[PaymentLine]:
     """What payment returns said of this practice's FSE, newest first."""
     values = {"b_practice": practice, "b_limit": limit, "b_offset": offset}
-    return [_payment(row) for row in tx.rows(_PAYMENTS, values)]
+    return [payment_line(row) for row in tx.rows(_PAYMENTS, values)]
 
 
 def payments_of(tx: Transaction, practice: str, number: int) -> list[PaymentLine]:
     """What payment returns said of one FSE, oldest first."""
-    return [_payment(row) for row in tx.rows(_PAYMENTS_OF, {"b_practice": practice, "b_number": number})]
+    return [payment_line(row) for row in tx.rows(_PAYMENTS_OF, {"b_practice": practice, "b_number": number})]
 
 
 def last_change(tx: Transaction) -> int:
@@ -134,11 +142,24 @@ def changes_after(tx: Transaction, practice: str, after: int, limit: int) -> lis
 
 
 def audit_of(tx: Transaction, practice: str, after: int, limit: int) -> list[AuditRecord]:
-    """The trail of this practice behind record `after`: its FSE, its lots, its desk; oldest first."""
-    values = {"b_practice": practice, "b_prefix": f"{practice}/", "b_after": after, "b_limit": limit}
+    """The trail of this practice behind record `after`: its FSE, its lots, its desk; oldest first.
+
+    What a release with one chain for all told of it stands in the gateway's own chain, under lower numbers.
+    """
+    values: dict[str, object] = {"b_practice": practice, "b_after": after, "b_limit": limit}
+    begins = tx.first(_CHAIN_BEGINS, {"b_practice": practice})
+    rows: list[Record] = []
+    if begins is None or begins.first is None or after < begins.first - 1:
+        rows = tx.rows(_EARLIER, {**values, "b_prefix": f"{practice}/"})
+    rows += tx.rows(_CHAIN, {**values, "b_limit": limit - len(rows)})
     return [
-        AuditRecord(row.seq, AuditEntry(row.at, row.who, row.what, row.ref, row.detail), bytes(row.digest))
-        for row in tx.rows(_AUDIT, values)
+        AuditRecord(
+            row.seq,
+            AuditEntry(row.at, row.who, row.what, row.ref, row.detail),
+            bytes(row.digest),
+            row.practice,
+        )
+        for row in rows
     ]
 
 
@@ -146,7 +167,8 @@ def _receipt(row: Record) -> ReceiptLine:
     return ReceiptLine(moment(row.at), bool(row.positive), row.error_class, row.code, row.outcome, row.reason)
 
 
-def _payment(row: Record) -> PaymentLine:
+def payment_line(row: Record) -> PaymentLine:
+    """A row of a payment return as the value that leaves the store."""
     return PaymentLine(
         at=moment(row.at),
         number=row.number,

@@ -182,7 +182,7 @@ def keep_place(tx: Transaction, practice: str, practitioner: str, body: bytes) -
     tx.run(_FORGET_PLACE, where)
     closed = tx.vault.close(_label("place", practice, practitioner), body)
     tx.run(_KEEP_PLACE, {"practice": practice, "practitioner": practitioner, "body": closed, "at": tx.at})
-    tx.audit("place of practice kept", f"{practice}/{practitioner}")
+    tx.audit("place of practice kept", f"{practice}/{practitioner}", practice=practice)
 
 
 def place_of(tx: Transaction, practice: str, practitioner: str) -> bytes:

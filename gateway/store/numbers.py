@@ -49,7 +49,7 @@ def reserve_fse(tx: Transaction, practice: str, count: int) -> range:
     if last > MAX_INVOICE_NUMBER:
         raise StoreError(f"practice {practice} has used its {MAX_INVOICE_NUMBER} FSE numbers", code="numbers")
     first = last - count + 1
-    tx.audit("FSE numbers reserved", f"{practice}/{first}", f"{count} from {first}")
+    tx.audit("FSE numbers reserved", f"{practice}/{first}", f"{count} from {first}", practice=practice)
     return range(first, last + 1)
 
 
@@ -78,9 +78,8 @@ def reserve_lot(tx: Transaction, practice: str, destination: str, lot_date: date
         "used": False,
     }
     tx.run(_RESERVE, row)
-    tx.audit(
-        "lot numbers reserved", f"{practice}/{numbers.compostage}", f"lot {numbers.lot_number} of {lot_date}"
-    )
+    ref = f"{practice}/{numbers.compostage}"
+    tx.audit("lot numbers reserved", ref, f"lot {numbers.lot_number} of {lot_date}", practice=practice)
     return numbers
 
 

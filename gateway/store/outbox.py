@@ -41,7 +41,7 @@ MAX_SENDS = 5
 
 _KEEP = lot.insert()
 _KEEP_BODY = lot_body.insert()
-_BY_ID = sa.select(lot).where(lot.c.id == sa.bindparam("b_id"))
+_BY_ID = sa.select(lot).where(lot.c.id == sa.bindparam("b_id")).with_for_update()
 _MESSAGE = sa.select(lot_body.c.message).where(lot_body.c.lot_seq == sa.bindparam("b_seq"))
 _USE_NUMBERS = (
     sa.update(reservation)
@@ -53,9 +53,13 @@ _USE_NUMBERS = (
     .where(reservation.c.used == sa.false())
     .values(used=sa.true())
 )
-_SHEET = sa.select(
-    fse.c.id, fse.c.practice, fse.c.number, fse.c.state, fse.c.destination, fse.c.practitioner, fse.c.mode
-).where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
+_SHEET = (
+    sa.select(
+        fse.c.id, fse.c.practice, fse.c.number, fse.c.state, fse.c.destination, fse.c.practitioner, fse.c.mode
+    )
+    .where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
+    .with_for_update()
+)
 _DEMAND = (
     sa.select(
         share.c.id, fse.c.practice, fse.c.number, share.c.state, share.c.destination, fse.c.practitioner,
@@ -64,6 +68,7 @@ _DEMAND = (
     .join(fse, share.c.fse_id == fse.c.id)
     .where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
     .where(share.c.destination != "")
+    .with_for_update(of=share)
 )  # fmt: skip
 _DUE = (
     sa.select(lot, lot_body.c.message)
@@ -71,6 +76,7 @@ _DUE = (
     .where((lot.c.retry == sa.bindparam("b_retry")) & (lot.c.next_attempt_at <= sa.bindparam("b_now")))
     .order_by(lot.c.next_attempt_at, lot.c.seq)
     .limit(sa.bindparam("b_limit"))
+    .with_for_update(of=lot, skip_locked=True)
 )
 _LEASE = sa.update(lot).where(lot.c.seq == sa.bindparam("b_seq"))
 _START_ATTEMPT = attempt.insert()
@@ -82,10 +88,12 @@ _SILENT = (
     .where((lot.c.state == LotState.SENT) & (lot.c.ack_due <= sa.bindparam("b_now")))
     .order_by(lot.c.ack_due)
     .limit(sa.bindparam("b_limit"))
+    .with_for_update(skip_locked=True)
 )
 _STRANDED = (
     sa.update(lot).where(lot.c.state == LotState.SENDING).values(next_attempt_at=sa.bindparam("b_now"))
 )
+_STRANDED_HERE = _STRANDED.where(lot.c.owner == sa.bindparam("b_owner"))
 _LATEST_SENT = sa.select(sa.func.max(lot.c.sent_at)).where(lot.c.id != sa.bindparam("b_id"))
 
 
@@ -104,35 +112,42 @@ def keep(
     tx.run(_KEEP_BODY, {"lot_seq": seq, "message": sealed.message})
     changes.born(tx, "lot", seq, LotState.SEALED)
     changes.fse_join_lot(tx, sheets, seq, changes.SHARE if demands else changes.FSE)
-    tx.audit("lot kept", sealed.id, f"{sealed.count} FSE")
+    tx.audit("lot kept", sealed.id, f"{sealed.count} FSE", practice=practice)
 
 
-def claim(tx: Transaction, now: datetime, limit: int, lease: timedelta) -> list[LotRow]:
-    """Take what is due, lots that never failed first: new work does not wait behind old failures."""
+def claim(tx: Transaction, now: datetime, limit: int, lease: timedelta, owner: str) -> list[LotRow]:
+    """Take what is due, lots that never failed first: new work does not wait behind old failures.
+
+    What another gateway is taking at this moment is passed over, not waited for.
+    """
     due: list[Record] = []
     for retry in (0, 1):
         if len(due) < limit:
             due += tx.rows(_DUE, {"b_retry": retry, "b_now": stamp(now), "b_limit": limit - len(due)})
     for row in due:
-        _take(tx, row, stamp(now + lease))
+        _take(tx, row, stamp(now + lease), owner)
     return [lot_row(row, state=LotState.SENDING, message=row.message) for row in due]
 
 
-def _take(tx: Transaction, row: Record, lease_end: str) -> None:
+def _take(tx: Transaction, row: Record, lease_end: str, owner: str) -> None:
+    taken = {"next_attempt_at": lease_end, "owner": owner}
     if row.state == LotState.SENDING:
         _end_attempt(tx, row.seq, "interrupted", "the gateway stopped during this attempt")
-        tx.run(_LEASE, {"b_seq": row.seq, "next_attempt_at": lease_end})
+        tx.run(_LEASE, {"b_seq": row.seq, **taken})
     else:
-        changes.lot_becomes(tx, row, LotState.SENDING, "", next_attempt_at=lease_end, retry=1)
+        changes.lot_becomes(tx, row, LotState.SENDING, "", retry=1, **taken)
     start = {"lot_seq": row.seq, "started_at": tx.at, "outcome": "running", "reason": ""}
     tx.run(_START_ATTEMPT, start)
 
 
-def sent(tx: Transaction, lot_id: str, ack_due: datetime) -> None:
-    """The relay took it. A receipt that was faster than the relay's own answer has already moved the lot."""
+def sent(tx: Transaction, lot_id: str, ack_due: datetime, owner: str) -> None:
+    """The relay took it. A receipt that was faster than the relay's own answer has already moved the lot.
+
+    It is true as well when another gateway took the lot over meanwhile, and counts then.
+    """
     row = find(tx, lot_id)
     _end_attempt(tx, row.seq, "sent", "")
-    if not _is_in_hand(row):
+    if not _is_in_hand(row, owner) or row.state != LotState.SENDING:
         return
     success = {"attempts": 0, "sends": row.sends + 1, "failing_since": None, "next_attempt_at": None}
     changes.lot_becomes(tx, row, LotState.SENT, "", sent_at=tx.at, ack_due=stamp(ack_due), **success)
@@ -140,30 +155,36 @@ def sent(tx: Transaction, lot_id: str, ack_due: datetime) -> None:
 
 
 def failed(
-    tx: Transaction, lot_id: str, reason: str, next_attempt_at: datetime, *, counted: bool = True
+    tx: Transaction, lot_id: str, reason: str, next_attempt_at: datetime, owner: str, *, counted: bool = True
 ) -> None:
-    """Back to where the lot came from, until its next turn."""
+    """Back to where the lot came from, until its next turn; not when another gateway took it over."""
     row = find(tx, lot_id)
+    if _is_lost(row, owner):
+        return
     _end_attempt(tx, row.seq, "failed", reason)
-    if not _is_in_hand(row):
+    if not _is_in_hand(row, owner):
         return
     failure = {"attempts": row.attempts + counted, "failing_since": row.failing_since or tx.at}
     changes.lot_becomes(tx, row, _resting(row), reason, next_attempt_at=stamp(next_attempt_at), **failure)
 
 
-def give_back(tx: Transaction, lot_ids: Sequence[str]) -> None:
+def give_back(tx: Transaction, lot_ids: Sequence[str], owner: str) -> None:
     """Not tried: no attempt is counted, due again at once."""
-    for lot_id in lot_ids:
+    for lot_id in sorted(lot_ids):
         row = find(tx, lot_id)
+        if _is_lost(row, owner):
+            continue
         _end_attempt(tx, row.seq, "not tried", "")
         if row.state == LotState.SENDING:
             retry = int(row.attempts > 0 or row.sends > 0)
             changes.lot_becomes(tx, row, _resting(row), row.reason, next_attempt_at=tx.at, retry=retry)
 
 
-def park(tx: Transaction, lot_id: str, reason: str) -> None:
-    """Out of the queue, with its reason, until a person releases it."""
+def park(tx: Transaction, lot_id: str, reason: str, owner: str) -> None:
+    """Out of the queue, with its reason, until a person releases it; not what another gateway took over."""
     row = find(tx, lot_id)
+    if _is_lost(row, owner):
+        return
     _end_attempt(tx, row.seq, "failed", reason)
     if LotState(row.state) not in FINAL_LOT:
         changes.lot_becomes(tx, row, LotState.PARKED, reason, next_attempt_at=None, attempts=row.attempts + 1)
@@ -196,9 +217,15 @@ def _silent_becomes(tx: Transaction, row: Record) -> LotRow:
     return lot_row(row, state=LotState.OVERDUE, reason=reason)
 
 
-def recover(tx: Transaction) -> int:
-    """After a stop: nobody holds a lease any more, so every claimed lot is due. How many there were."""
-    return tx.run(_STRANDED, {"b_now": tx.at}).rowcount
+def recover(tx: Transaction, owner: str, *, alone: bool) -> int:
+    """After a stop: what this gateway had claimed is due, and everything claimed where it is alone. How many.
+
+    Other gateways of the same store go on with what they claimed; what one of them left when it died is due
+    when its lease ends.
+    """
+    if alone:
+        return tx.run(_STRANDED, {"b_now": tx.at}).rowcount
+    return tx.run(_STRANDED_HERE, {"b_now": tx.at, "b_owner": owner}).rowcount
 
 
 def relay_took_another(tx: Transaction, lot_id: str, since: datetime) -> bool:
@@ -243,11 +270,16 @@ def lot_row(
     )
 
 
-def _is_in_hand(row: Record) -> bool:
+def _is_lost(row: Record, owner: str) -> bool:
+    """Whether another gateway has taken this lot over, so that its word decides."""
+    return row.owner not in (None, owner)
+
+
+def _is_in_hand(row: Record, owner: str) -> bool:
     """Whether a worker's answer about this lot still counts: not once it was answered or parked meanwhile."""
     if row.state in FINAL_LOT or row.state == LotState.PARKED:
         return False
-    if row.state != LotState.SENDING:
+    if row.state != LotState.SENDING and not _is_lost(row, owner):
         raise StoreError(f"lot {row.id} is {row.state}: nobody claimed it", code="state")
     return True
 
@@ -275,7 +307,7 @@ def _is_kept(tx: Transaction, sealed: SealedLot) -> bool:
 def _free_sheets(
     tx: Transaction, practice: str, sealed: SealedLot, numbers: Sequence[int], one: sa.Select[Any]
 ) -> Sequence[Record]:
-    found = (tx.first(one, {"practice": practice, "number": number}) for number in dict.fromkeys(numbers))
+    found = (tx.first(one, {"practice": practice, "number": number}) for number in sorted(set(numbers)))
     sheets = [sheet for sheet in found if sheet is not None]
     if not sheets or len(sheets) != len(numbers) or len(sheets) != sealed.count:
         sentence = (

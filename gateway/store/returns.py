@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -27,18 +28,26 @@ if TYPE_CHECKING:
 
 UNREADABLE = "unreadable"
 
-_KNOWN = sa.select(message.c.digest).where(message.c.digest == sa.bindparam("digest"))
+_KNOWN = sa.select(message.c.digest).where(
+    (message.c.digest == sa.bindparam("digest")) & (message.c.practice == sa.bindparam("practice"))
+)
 _KEEP = message.insert()
-_LOT_OF = sa.select(lot).where(
-    (lot.c.compostage == sa.bindparam("compostage"))
-    & (lot.c.file_id == sa.bindparam("file_id"))
-    & (lot.c.lot_number == sa.bindparam("lot_number"))
-    & (lot.c.lot_date == sa.bindparam("lot_date"))
+_LOT_OF = (
+    sa.select(lot)
+    .where(
+        (lot.c.practice == sa.bindparam("practice"))
+        & (lot.c.compostage == sa.bindparam("compostage"))
+        & (lot.c.file_id == sa.bindparam("file_id"))
+        & (lot.c.lot_number == sa.bindparam("lot_number"))
+        & (lot.c.lot_date == sa.bindparam("lot_date"))
+    )
+    .with_for_update()
 )
 _LOT_IN_MAIL = (
     sa.select(lot, lot_body.c.message)
     .join(lot_body, lot_body.c.lot_seq == lot.c.seq)
-    .where(lot.c.compostage == sa.bindparam("compostage"))
+    .where((lot.c.practice == sa.bindparam("practice")) & (lot.c.compostage == sa.bindparam("compostage")))
+    .with_for_update(of=lot)
 )
 _EARLIER = sa.select(receipt.c.id, receipt.c.outcome).where(
     (receipt.c.message_digest == sa.bindparam("message_digest"))
@@ -60,6 +69,7 @@ _FSE_OF = (
     )
     .join_from(fse, lot, fse.c.lot_seq == lot.c.seq, isouter=True)
     .where((fse.c.practice == sa.bindparam("practice")) & (fse.c.number == sa.bindparam("number")))
+    .with_for_update(of=fse)
 )
 _LINE = sa.select(payment.c.id, payment.c.outcome).where(
     (payment.c.message_digest == sa.bindparam("message_digest")) & (payment.c.line == sa.bindparam("line"))
@@ -74,21 +84,45 @@ _WAITS = frozenset({Outcome.UNMATCHED, Outcome.CONTRADICTED})
 _TO_ACCEPTED = (FseState.IN_LOT, FseState.SENT, FseState.ACCEPTED)
 
 
-def keep_message(tx: Transaction, raw: bytes, key: str, kind: str, reason: str = "") -> tuple[bytes, bool]:
-    """Keep a returned file once. Its digest, and whether it was new."""
-    digest = hashlib.sha256(raw).digest()
-    if tx.first(_KNOWN, {"digest": digest}) is not None:
-        return digest, False
-    body = tx.vault.close(f"message {digest.hex()}", raw)
-    row = {"digest": digest, "key": key, "at": tx.at, "kind": kind, "reason": redact(reason), "body": body}
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A returned file as verified, its key in the mailbox, and the practice whose mailbox it came to."""
+
+    raw: bytes = field(repr=False)
+    key: str
+    practice: str
+
+
+def keep_message(tx: Transaction, back: Return, kind: str, reason: str = "") -> tuple[bytes, bool]:
+    """Keep a returned file once for its practice. What it is known by, and whether it was new."""
+    plain = hashlib.sha256(back.raw).digest()
+    if tx.first(_KNOWN, {"digest": plain, "practice": back.practice}) is not None:
+        return plain, False  # kept by a release that knew one practice only
+    name = identity_of(plain, back.practice)
+    if tx.first(_KNOWN, {"digest": name, "practice": back.practice}) is not None:
+        return name, False
+    row = {
+        "digest": name,
+        "practice": back.practice,
+        "key": back.key,
+        "at": tx.at,
+        "kind": kind,
+        "reason": redact(reason),
+        "body": tx.vault.close(f"message {name.hex()}", back.raw),
+    }
     tx.run(_KEEP, row)
-    tx.audit(f"message kept: {kind}", digest.hex()[:16], reason)
-    return digest, True
+    tx.audit(f"message kept: {kind}", name.hex()[:16], reason, practice=back.practice)
+    return name, True
 
 
-def post_receipt(tx: Transaction, arl: Arl, raw: bytes, key: str) -> ReceiptOutcome:
+def identity_of(digest: bytes, practice: str) -> bytes:
+    """What a message with this SHA-256 is known by: two practices may get the same bytes, each its own."""
+    return hashlib.sha256(digest + practice.encode()).digest()
+
+
+def post_receipt(tx: Transaction, arl: Arl, back: Return) -> ReceiptOutcome:
     """Post one ARL: the lot and its FSE move, or the ARL waits for a person with the reason."""
-    digest, _ = keep_message(tx, raw, key, "arl")
+    digest, _ = keep_message(tx, back, "arl")
     identity = {
         "message_digest": digest,
         "compostage": arl.compostage,
@@ -96,13 +130,16 @@ def post_receipt(tx: Transaction, arl: Arl, raw: bytes, key: str) -> ReceiptOutc
         "lot_date": arl.lot_date.isoformat(),
     }
     earlier = tx.first(_EARLIER, identity)
-    row = _lot_named(tx, arl, identity)
+    row = _lot_named(tx, arl, back.practice)
     outcome = _judge(row, arl)
     if earlier is not None and outcome.outcome in _WAITS:
         return outcome
     if earlier is None or earlier.outcome in _WAITS:
         verdict = {"lot_seq": row.seq if row else None, "outcome": outcome.outcome, "reason": outcome.reason}
         _write_receipt(tx, arl, identity, earlier, verdict)
+        if earlier is None and outcome.outcome in _WAITS:
+            what = f"receipt {outcome.outcome}"
+            tx.audit(what, arl.compostage, outcome.reason, practice=back.practice)
     if row is not None and outcome.outcome is Outcome.POSTED:
         _move_lot(tx, row, arl)
     return outcome
@@ -129,10 +166,11 @@ def _is_of_mail(arl: Arl) -> bool:
     return arl.error_class == "E" and not arl.positive
 
 
-def _lot_named(tx: Transaction, arl: Arl, identity: dict[str, Any]) -> Record | None:
+def _lot_named(tx: Transaction, arl: Arl, practice: str) -> Record | None:
     if _is_of_mail(arl):
-        return tx.first(_LOT_IN_MAIL, {"compostage": arl.compostage})
-    return tx.first(_LOT_OF, {**identity, "file_id": arl.file_id})
+        return tx.first(_LOT_IN_MAIL, {"practice": practice, "compostage": arl.compostage})
+    named = {"compostage": arl.compostage, "file_id": arl.file_id, "lot_number": arl.lot_number}
+    return tx.first(_LOT_OF, {"practice": practice, "lot_date": arl.lot_date.isoformat(), **named})
 
 
 def _named_digest(row: Record, arl: Arl) -> bytes:
@@ -155,8 +193,6 @@ def _write_receipt(
         "code": arl.error_code,
     }
     tx.run(_RECEIPT, {**identity, **said, **verdict})
-    if verdict["outcome"] in _WAITS:
-        tx.audit(f"receipt {verdict['outcome']}", arl.compostage, verdict["reason"])
 
 
 def _move_lot(tx: Transaction, row: Record, arl: Arl) -> None:
@@ -180,12 +216,10 @@ def _first_words(arl: Arl) -> str:
     return f" ({where}): {first.text}" if where else f": {first.text}"
 
 
-def post_payments(
-    tx: Transaction, payments: Sequence[Payment], raw: bytes, key: str, practice: str
-) -> list[PaymentOutcome]:
+def post_payments(tx: Transaction, payments: Sequence[Payment], back: Return) -> list[PaymentOutcome]:
     """Post one payment return, line by line."""
-    digest, _ = keep_message(tx, raw, key, "noemie")
-    return [_post_line(tx, digest, line, said, practice) for line, said in enumerate(payments, 1)]
+    digest, _ = keep_message(tx, back, "noemie")
+    return [_post_line(tx, digest, line, said, back.practice) for line, said in enumerate(payments, 1)]
 
 
 def _post_line(tx: Transaction, digest: bytes, line: int, said: Payment, practice: str) -> PaymentOutcome:
@@ -198,8 +232,15 @@ def _post_line(tx: Transaction, digest: bytes, line: int, said: Payment, practic
     outcome = _judge_payment(row, asked, said)
     if earlier is not None and outcome.outcome in _WAITS:
         return outcome
-    verdict = {"fse_id": row.id if row else None, "outcome": outcome.outcome, "reason": outcome.reason}
+    verdict = {
+        "fse_id": row.id if row else None,
+        "practice": practice,
+        "outcome": outcome.outcome,
+        "reason": outcome.reason,
+    }
     _write_payment(tx, said, identity, earlier, verdict)
+    if earlier is None and outcome.outcome in _WAITS:
+        tx.audit(f"payment {outcome.outcome}", str(said.number), outcome.reason, practice=practice)
     if row is not None and outcome.outcome is Outcome.POSTED:
         move = _add_share if said.complementary else _move_fse
         move(tx, row, asked, said)
@@ -274,8 +315,6 @@ def _write_payment(
         "text": redact(said.text),
     }
     tx.run(_PAYMENT, {**identity, **content, **verdict})
-    if verdict["outcome"] in _WAITS:
-        tx.audit(f"payment {verdict['outcome']}", str(said.number), verdict["reason"])
 
 
 def _move_fse(tx: Transaction, row: Record, asked: Record | None, said: Payment) -> None:
@@ -299,7 +338,8 @@ def _add_share(tx: Transaction, row: Record, asked: Record | None, said: Payment
         tx.run(_SHARE, {"b_id": row.id, "paid_amc_cents": said.amc_cents})
     else:
         tx.run(_SHARE, {"b_id": row.id, "reason": redact(_reason(said))})
-    tx.audit(f"complementary share {'paid' if said.paid else 'rejected'}", f"{row.practice}/{row.number}")
+    what = f"complementary share {'paid' if said.paid else 'rejected'}"
+    tx.audit(what, f"{row.practice}/{row.number}", practice=row.practice)
 
 
 def _reason(said: Payment) -> str:

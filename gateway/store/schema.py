@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -20,11 +21,21 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 3
+
+UNSENT = text("state IN ('AWAITING_CPS', 'SIGNED', 'IN_LOT')")
+"""FSE that have not left yet. A query that says exactly this is answered from the index of these alone."""
+
+UNPAID = text("state = 'ACCEPTED' AND third_party <> 'none'")
+"""FSE whose payment to the professional is awaited; the same holds."""
 
 metadata = MetaData()
+
+Big = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits; SQLite's INTEGER has them by itself, and only that word makes a key that counts."""
 
 meta = Table(
     "meta", metadata, Column("name", Text, primary_key=True), Column("value", LargeBinary, nullable=False)
@@ -55,7 +66,7 @@ reservation = Table(
 lot = Table(
     "lot",
     metadata,
-    Column("seq", Integer, primary_key=True),
+    Column("seq", Big, primary_key=True),
     Column("id", Text, nullable=False, unique=True),
     Column("practice", Text, nullable=False),
     Column("destination", Text, nullable=False),
@@ -77,10 +88,13 @@ lot = Table(
     Column("failing_since", String(27)),
     Column("sent_at", String(27)),
     Column("ack_due", String(27)),
+    Column("owner", Text),  # the gateway that claimed it last
     Index("lot_queue", "retry", "next_attempt_at"),
     Index("lot_state", "state", "ack_due"),
     Index("lot_compostage", "compostage"),
     Index("lot_sent", "sent_at"),
+    Index("lot_by_day", "practice", "lot_date", "seq"),
+    Index("lot_by_state", "practice", "state", "lot_date", "seq"),
 )
 
 lot_body = Table(
@@ -93,7 +107,7 @@ lot_body = Table(
 fse = Table(
     "fse",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Big, primary_key=True),
     Column("practice", Text, nullable=False),
     Column("number", Integer, nullable=False),
     Column("practitioner", Text, nullable=False),
@@ -102,22 +116,26 @@ fse = Table(
     Column("third_party", String(8), nullable=False),
     Column("elaborated", String(27), nullable=False),
     Column("deadline", String(10), nullable=False),
-    Column("base_cents", Integer, nullable=False),
-    Column("amo_cents", Integer, nullable=False),
-    Column("amc_cents", Integer, nullable=False),
-    Column("patient_cents", Integer, nullable=False),
-    Column("excess_cents", Integer, nullable=False),
+    Column("base_cents", Big, nullable=False),
+    Column("amo_cents", Big, nullable=False),
+    Column("amc_cents", Big, nullable=False),
+    Column("patient_cents", Big, nullable=False),
+    Column("excess_cents", Big, nullable=False),
     Column("label", Text, nullable=False),
     Column("body_digest", LargeBinary(32), nullable=False),
     Column("lot_seq", ForeignKey("lot.seq")),
-    Column("paid_amo_cents", Integer, nullable=False, server_default="0"),
-    Column("paid_amc_cents", Integer, nullable=False, server_default="0"),
+    Column("paid_amo_cents", Big, nullable=False, server_default="0"),
+    Column("paid_amc_cents", Big, nullable=False, server_default="0"),
     Column("state", String(16), nullable=False),
     Column("changed_at", String(27), nullable=False),
     Column("reason", Text, nullable=False),
     UniqueConstraint("practice", "number"),
     Index("fse_state", "state", "deadline"),
     Index("fse_lot", "lot_seq"),
+    Index("fse_by_time", "practice", "elaborated", "number"),
+    Index("fse_by_state", "practice", "state", "elaborated", "number"),
+    Index("fse_unsent", "practice", "deadline", sqlite_where=UNSENT, postgresql_where=UNSENT),
+    Index("fse_unpaid", "practice", "changed_at", sqlite_where=UNPAID, postgresql_where=UNPAID),
 )
 
 fse_body = Table(
@@ -130,7 +148,7 @@ fse_body = Table(
 attempt = Table(
     "attempt",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Big, primary_key=True),
     Column("lot_seq", ForeignKey("lot.seq"), nullable=False),
     Column("started_at", String(27), nullable=False),
     Column("ended_at", String(27)),
@@ -143,18 +161,20 @@ message = Table(
     "message",
     metadata,
     Column("digest", LargeBinary(32), primary_key=True),
+    Column("practice", Text, nullable=False, server_default=""),  # whose mailbox it came to
     Column("key", Text, nullable=False),
     Column("at", String(27), nullable=False),
     Column("kind", String(16), nullable=False),
     Column("reason", Text, nullable=False),
     Column("body", LargeBinary),
     Index("message_kind", "kind", "at"),
+    Index("message_practice", "practice", "at"),
 )
 
 receipt = Table(
     "receipt",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Big, primary_key=True),
     Column("message_digest", ForeignKey("message.digest"), nullable=False),
     Column("at", String(27), nullable=False),
     Column("lot_seq", ForeignKey("lot.seq")),
@@ -170,38 +190,41 @@ receipt = Table(
     Column("reason", Text, nullable=False),
     UniqueConstraint("message_digest", "compostage", "lot_number", "lot_date"),
     Index("receipt_outcome", "outcome"),
+    Index("receipt_lot", "lot_seq"),
 )
 
 payment = Table(
     "payment",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Big, primary_key=True),
     Column("message_digest", ForeignKey("message.digest"), nullable=False),
     Column("line", Integer, nullable=False),
     Column("at", String(27), nullable=False),
     Column("fse_id", ForeignKey("fse.id")),
-    Column("number", Integer, nullable=False),
-    Column("lot_number", Integer, nullable=False),
+    Column("number", Big, nullable=False),
+    Column("lot_number", Big, nullable=False),
     Column("lot_date", String(10)),
     Column("paid", Boolean, nullable=False),
     Column("deferred", Boolean, nullable=False),
-    Column("amo_cents", Integer, nullable=False),
-    Column("amc_cents", Integer, nullable=False),
+    Column("amo_cents", Big, nullable=False),
+    Column("amc_cents", Big, nullable=False),
     Column("code", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("practice", Text),  # whose mailbox it came to; empty for a stray of the first release
     UniqueConstraint("message_digest", "line"),
     Index("payment_fse", "fse_id"),
     Index("payment_outcome", "outcome"),
+    Index("payment_by_time", "practice", "at", "id"),
 )
 
 change = Table(
     "change",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Big, primary_key=True),
     Column("kind", String(3), nullable=False),
-    Column("ref", Integer, nullable=False),
+    Column("ref", Big, nullable=False),
     Column("at", String(27), nullable=False),
     Column("before", String(16), nullable=False),
     Column("after", String(16), nullable=False),
@@ -245,11 +268,11 @@ rectification = Table(
 share = Table(
     "share",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Big, primary_key=True),
     Column("fse_id", ForeignKey("fse.id"), nullable=False, unique=True),
     Column("destination", Text, nullable=False),  # empty: the caisse hands the share on
     Column("recipient", Text, nullable=False),
-    Column("amc_cents", Integer, nullable=False),
+    Column("amc_cents", Big, nullable=False),
     Column("lot_seq", ForeignKey("lot.seq")),
     Column("state", String(16), nullable=False),
     Column("changed_at", String(27), nullable=False),
@@ -281,7 +304,8 @@ answer = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("seq", Integer, primary_key=True),
+    Column("practice", Text, primary_key=True, server_default=""),  # empty: the gateway's own chain
+    Column("seq", Big, primary_key=True, autoincrement=False),
     Column("at", String(27), nullable=False),
     Column("who", Text, nullable=False),
     Column("what", Text, nullable=False),
@@ -293,10 +317,19 @@ audit = Table(
 audit_head = Table(
     "audit_head",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("seq", Integer, nullable=False),
+    Column("practice", Text, primary_key=True),
+    Column("seq", Big, nullable=False),
+    Column("at", String(27), nullable=False),  # of the last record
     Column("digest", LargeBinary(32), nullable=False),
     Column("seal", LargeBinary(32), nullable=False),
+)
+
+reader_lease = Table(
+    "reader_lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("until", String(27), nullable=False),
 )
 
 

@@ -53,7 +53,8 @@ def keep(tx: Transaction, sheet: StoredFse) -> None:
     )
     changes.born(tx, "fse", fse_id, _first_state(sheet))
     flows.keep_beside(tx, sheet, fse_id)
-    tx.audit("FSE kept", f"{sheet.practice}/{sheet.number}", who=sheet.practitioner)
+    ref = f"{sheet.practice}/{sheet.number}"
+    tx.audit("FSE kept", ref, who=sheet.practitioner, practice=sheet.practice)
 
 
 def waiting(tx: Transaction, practice: str | None, limit: int) -> list[WaitingGroup]:

@@ -38,7 +38,7 @@ class SqliteDriver:
     locks = False  # one writer: SQLite keeps the whole file for it
 
     def __init__(self, raw: sqlite3.Connection) -> None:
-        self.execute = raw.execute
+        self.execute = self.stream = raw.execute
         self.executemany = raw.executemany
 
     def insert(self, statement: sa.Insert, values: Values) -> int:

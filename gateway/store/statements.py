@@ -53,6 +53,10 @@ class Driver(Protocol):
         """Run one statement for each of several rows."""
         ...
 
+    def stream(self, text: str, values: Values, /) -> Cursor:
+        """Run a query whose rows are too many to be held together."""
+        ...
+
     def insert(self, statement: sa.Insert, values: Values, /) -> int:
         """Insert one row and return its new key."""
         ...
@@ -83,9 +87,12 @@ class Runner:
 
     def rows(self, statement: sa.ClauseElement, values: Values | None = None) -> list[Record]:
         """All rows of a query."""
-        cursor = self._execute(statement, values or {})
-        record = _record(tuple(column[0] for column in cursor.description))
-        return list(map(record._make, cursor))
+        return list(_records(self._execute(statement, values or {})))
+
+    def stream(self, statement: sa.ClauseElement, values: Values) -> Iterator[Record]:
+        """The rows of a query, one after the other."""
+        text, fixed = compiled(statement, tuple(values), self._dialect)
+        return _records(self._driver.stream(text, {**fixed, **values}))
 
     def first(self, statement: sa.ClauseElement, values: Values | None = None) -> Record | None:
         """The first row of a query, or None."""
@@ -100,6 +107,11 @@ class Runner:
     def _execute(self, statement: sa.ClauseElement, values: Values) -> Cursor:
         text, fixed = compiled(statement, tuple(values), self._dialect)
         return self._driver.execute(text, {**fixed, **values})
+
+
+def _records(cursor: Cursor) -> Iterator[Record]:
+    record = _record(tuple(column[0] for column in cursor.description))
+    return map(record._make, cursor)
 
 
 @lru_cache(maxsize=512)

@@ -7,23 +7,36 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from gateway.audit import AuditRecord, verify
+from gateway.audit import AuditRecord
 from gateway.clock import Clock, Rng, system_rng
 from gateway.errors import StoreError
 from gateway.lots.numbering import LotNumbers
 from gateway.store import (
     answers,
     details,
+    figures,
     flows,
+    lists,
     numbers,
     outbox,
     purge,
+    readers,
     returns,
     shares,
     sheets,
+    trail,
     views,
 )
 from gateway.store.database import Database
+from gateway.store.figures import (
+    PAYMENT_DAYS,
+    Due,
+    LatePayment,
+    Month,
+    Refusal,
+    Statement,
+)
+from gateway.store.lists import FIRST_PAGE, Page, PaymentMatch, Wanted
 from gateway.store.rows import (
     AwaitingFse,
     Change,
@@ -42,7 +55,7 @@ from gateway.store.rows import (
     WaitingGroup,
 )
 from gateway.store.schema import stamp
-from gateway.store.states import FseState
+from gateway.store.states import FseState, LotState
 
 if TYPE_CHECKING:
     from gateway.lots.sealing import SealedLot
@@ -57,13 +70,30 @@ class Store:
 
     Safe to share between threads. `read_only` takes no lock, so that people may look while the
     gateway works. Every refusal is a StoreError with one sentence.
+
+    `owner`: the name under which this gateway claims lots and readers. A gateway that is given the same name
+    after a stop takes up at once what it had claimed; without a name it gets a new one each time.
+    `key`: the file of the key of bodies and trail, or "keyring:NAME"; beside an SQLite file unless said.
     """
 
-    def __init__(self, url: str, clock: Clock, *, rng: Rng = system_rng, read_only: bool = False) -> None:
-        self._database = Database(url, clock, rng, read_only=read_only)
+    owner: str
+    """The name under which this gateway claims."""
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        rng: Rng = system_rng,
+        read_only: bool = False,
+        owner: str = "",
+        key: str = "",
+    ) -> None:
+        self.owner = owner or f"gateway-{rng(6).hex()}"
+        self._database = Database(url, clock, rng, read_only=read_only, owner=self.owner, key=key)
         if not read_only:
             with self._database.step("recover") as tx:
-                outbox.recover(tx)
+                outbox.recover(tx, self.owner, alone=self._database.backend.alone)
 
     def close(self) -> None:
         """Release the database and its lock; closing twice is harmless."""
@@ -207,27 +237,27 @@ class Store:
     def claim_due(self, now: datetime, limit: int, lease: timedelta) -> list[LotRow]:
         """Take up to `limit` lots whose turn has come, new ones first: SENDING until told or `lease` ends."""
         with self._database.step("claim") as tx:
-            return outbox.claim(tx, now, limit, lease)
+            return outbox.claim(tx, now, limit, lease, self.owner)
 
     def sent(self, lot_id: str, ack_due: datetime) -> None:
         """The relay took the lot; a receipt is expected before `ack_due`."""
         with self._database.step("sent") as tx:
-            outbox.sent(tx, lot_id, ack_due)
+            outbox.sent(tx, lot_id, ack_due, self.owner)
 
     def failed(self, lot_id: str, reason: str, next_attempt_at: datetime, *, counted: bool = True) -> None:
         """This attempt failed; the same bytes go again then. `counted`: it may be the fault of the lot."""
         with self._database.step("failed") as tx:
-            outbox.failed(tx, lot_id, reason, next_attempt_at, counted=counted)
+            outbox.failed(tx, lot_id, reason, next_attempt_at, self.owner, counted=counted)
 
     def give_back(self, lot_ids: Sequence[str]) -> None:
         """These claimed lots were not tried: they are due again at once, and no attempt is counted."""
         with self._database.step("give-back") as tx:
-            outbox.give_back(tx, lot_ids)
+            outbox.give_back(tx, lot_ids, self.owner)
 
     def park(self, lot_id: str, reason: str) -> None:
         """Take a lot out of the queue for a person to look at; nothing is deleted."""
         with self._database.step("park") as tx:
-            outbox.park(tx, lot_id, reason)
+            outbox.park(tx, lot_id, reason, self.owner)
 
     def release(self, lot_id: str, reason: str) -> None:
         """A person puts a parked lot back into the queue: the same bytes, counters afresh."""
@@ -244,6 +274,25 @@ class Store:
         with self._database.reading() as tx:
             return outbox.relay_took_another(tx, lot_id, since)
 
+    # One owner per card reader
+
+    def take_reader(self, name: str, owner: str, lease: timedelta) -> datetime:
+        """This gateway is the reader's owner until the moment returned, longer when it keeps it in time.
+
+        StoreError (reader-taken), naming the other owner and the end of its lease, while there is one.
+        """
+        with self._database.step("take-reader") as tx:
+            return readers.take(tx, name, owner, lease)
+
+    def keep_reader(self, name: str, owner: str, lease: timedelta) -> datetime:
+        """Renew the lease; StoreError (reader-taken) when another gateway took the reader over meanwhile."""
+        return self.take_reader(name, owner, lease)
+
+    def give_reader_back(self, name: str, owner: str) -> None:
+        """Another gateway may take the reader at once; nothing when it is another's already."""
+        with self._database.step("take-reader") as tx:
+            readers.give_back(tx, name, owner)
+
     # Answers under an idempotency key
 
     def keep_answer(self, kept: KeptAnswer) -> None:
@@ -258,22 +307,26 @@ class Store:
 
     # Returns
 
-    def post_receipt(self, arl: Arl, raw: bytes, message_key: str) -> ReceiptOutcome:
-        """Post one ARL; idempotent. `raw` is the returned file as verified: it is kept as proof."""
+    def post_receipt(self, arl: Arl, raw: bytes, message_key: str, practice: str) -> ReceiptOutcome:
+        """Post one ARL that came to this practice; idempotent, and about its own lots only.
+
+        `raw` is the returned file as verified: it is kept as proof.
+        """
         with self._database.step("post-receipt") as tx:
-            return returns.post_receipt(tx, arl, raw, message_key)
+            return returns.post_receipt(tx, arl, returns.Return(raw, message_key, practice))
 
     def post_payment(
         self, payments: Sequence[Payment], raw: bytes, message_key: str, practice: str
     ) -> list[PaymentOutcome]:
         """Post every payment of one NOEMIE return; idempotent."""
         with self._database.step("post-payment") as tx:
-            return returns.post_payments(tx, payments, raw, message_key, practice)
+            return returns.post_payments(tx, payments, returns.Return(raw, message_key, practice))
 
-    def post_unreadable(self, raw: bytes, message_key: str, reason: str) -> bool:
+    def post_unreadable(self, raw: bytes, message_key: str, reason: str, practice: str = "") -> bool:
         """Keep a message that could not be opened or believed, with the reason; False when known already."""
         with self._database.step("post-unreadable") as tx:
-            return returns.keep_message(tx, raw, message_key, returns.UNREADABLE, reason)[1]
+            back = returns.Return(raw, message_key, practice)
+            return returns.keep_message(tx, back, returns.UNREADABLE, reason)[1]
 
     # Retention and audit
 
@@ -286,20 +339,30 @@ class Store:
         with self._database.step("purge") as tx:
             return purge.forget_bodies(tx, stamp(now - timedelta(days=days)))
 
-    def audit(self, what: str, ref: str, detail: str = "", who: str = "gateway") -> None:
-        """Chain one record of something that happened outside the store. Ids only, never a NIR or a name."""
+    def audit(
+        self, what: str, ref: str, detail: str = "", who: str = "gateway", *, practice: str = ""
+    ) -> None:
+        """Chain one record of something that happened outside the store. Ids only, never a NIR or a name.
+
+        `practice`: whose chain it belongs to; the gateway's own without one.
+        """
         with self._database.step("audit") as tx:
-            tx.audit(what, ref, detail, who)
+            tx.audit(what, ref, detail, who, practice=practice)
 
-    def audit_records(self) -> list[AuditRecord]:
-        """The whole trail, oldest first."""
+    def audit_records(self, practice: str | None = None) -> list[AuditRecord]:
+        """The whole trail, or the chain of one practice, oldest first."""
         with self._database.reading() as tx:
-            return list(tx.audit_records())
+            tx.finish()
+            return list(trail.read_records(tx, practice))
 
-    def verify_audit(self) -> int:
-        """Check the whole trail and return its length; raises StoreError when it was tampered with."""
+    def verify_audit(self, practice: str | None = None) -> int:
+        """Check the whole trail, or one practice's chain and the gateway's own; how many records there are.
+
+        StoreError (audit) when it was tampered with.
+        """
         with self._database.reading() as tx:
-            return verify(tx.audit_records(), tx.audit_head(), tx.vault.audit_key)
+            tx.finish()
+            return trail.verify_trail(tx, tx.vault.audit_key, practice)
 
     # What people and programs look at
 
@@ -369,17 +432,67 @@ class Store:
         with self._database.reading() as tx:
             return views.history(tx, number, practice)
 
-    def unmatched(self, limit: int = 200) -> list[Unmatched]:
-        """Returns that moved nothing and wait for a person, newest first."""
+    def unmatched(self, limit: int = 200, practice: str | None = None) -> list[Unmatched]:
+        """Returns that moved nothing and wait for a person, newest first, of one practice or of all."""
         with self._database.reading() as tx:
-            return views.unmatched(tx, limit)
+            return views.unmatched(tx, limit, practice)
 
-    def counts(self) -> Counts:
-        """Numbers per state, late FSE and unmatched returns."""
+    def counts(self, practice: str | None = None) -> Counts:
+        """Numbers per state, late FSE and unmatched returns; of one practice when it is named."""
         with self._database.reading() as tx:
-            return views.counts(tx)
+            return views.counts(tx, practice)
 
-    def status(self) -> str:
+    def status(self, practice: str | None = None) -> str:
         """The same in plain words, one line per fact."""
         with self._database.reading() as tx:
-            return views.status(tx)
+            return views.status(tx, practice)
+
+    # Pages of lists, newest first: `after` is that of the page before ("" for the first page)
+
+    def fse_page(
+        self, practice: str, wanted: Wanted = FIRST_PAGE, states: Sequence[FseState] = ()
+    ) -> Page[FseRow]:
+        """FSE by the moment of their making, those in one of `states` when any is named."""
+        with self._database.reading() as tx:
+            return lists.fse_page(tx, practice, states, wanted)
+
+    def lot_page(
+        self, practice: str, wanted: Wanted = FIRST_PAGE, states: Sequence[LotState] = ()
+    ) -> Page[LotRow]:
+        """Lots by their day, those in one of `states` when any is named."""
+        with self._database.reading() as tx:
+            return lists.lot_page(tx, practice, states, wanted)
+
+    def payments_matched(self, practice: str, wanted: Wanted = FIRST_PAGE) -> Page[PaymentMatch]:
+        """What payment returns said of this practice's FSE, beside what these had asked for."""
+        with self._database.reading() as tx:
+            return lists.payments_matched(tx, practice, wanted)
+
+    # Figures of one practice; days are French days, money is in cents
+
+    def due(self, practice: str, today: date, limit: int = 200) -> Due:
+        """Sheets not sent and sent lots without receipt: late, due today, due within two working days."""
+        with self._database.reading() as tx:
+            return figures.due(tx, practice, today, limit)
+
+    def months(self, practice: str, today: date, count: int = 12) -> list[Month]:
+        """The last `count` months (1 to 36), that of `today` last."""
+        with self._database.reading() as tx:
+            return figures.months(tx, practice, count, today)
+
+    def late_payments(
+        self, practice: str, today: date, days: int = PAYMENT_DAYS, limit: int = 200
+    ) -> list[LatePayment]:
+        """Shares accepted in third-party payment `days` days ago or earlier and not paid, oldest first."""
+        with self._database.reading() as tx:
+            return figures.late_payments(tx, practice, today, days, limit)
+
+    def refusals(self, practice: str, limit: int = 200) -> list[Refusal]:
+        """Refused sheets that nothing has taken the place of yet, with who refused and the code."""
+        with self._database.reading() as tx:
+            return figures.refusals(tx, practice, limit)
+
+    def statement(self, practice: str, year: int, month: int, practitioner: str = "") -> Statement:
+        """The statement of a month, of one professional (place of practice) or of all of the practice."""
+        with self._database.reading() as tx:
+            return figures.statement(tx, practice, figures.month_of(year, month), practitioner)

@@ -1,83 +1,182 @@
-"""The audit trail inside the store: written in the same transactions as what it tells about."""
+"""The audit trail inside the store: written in the same transactions as what it tells about.
+
+What a transaction records is chained at its end, practice by practice in the order of their names: the head
+of a chain is held shortly, and two gateways that wait for each other's heads wait in one order only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from heapq import merge
+from itertools import groupby
 
 import sqlalchemy as sa
 
-from gateway.audit import GENESIS, AuditEntry, AuditHead, AuditRecord, link, seal_head
-from gateway.errors import StoreError
+from gateway.audit import (
+    BEGINS,
+    GENESIS,
+    AuditEntry,
+    AuditHead,
+    AuditRecord,
+    broken,
+    genesis,
+    link,
+    seal_head,
+    verify,
+)
 from gateway.redact import redact
 from gateway.store.schema import audit, audit_head
-from gateway.store.statements import Runner
+from gateway.store.statements import Record, Runner
 
 _INSERT = audit.insert()
-_HEAD = sa.update(audit_head).where(audit_head.c.id == 1)
-_READ_HEAD = sa.select(audit_head)
-_ALL = sa.select(
-    audit.c.seq, audit.c.at, audit.c.who, audit.c.what, audit.c.ref, audit.c.detail, audit.c.digest
-).order_by(audit.c.seq)
-_LAST = sa.select(audit.c.at).order_by(audit.c.seq.desc()).limit(1)
+_HEAD = sa.update(audit_head).where(audit_head.c.practice == sa.bindparam("b_practice"))
+_NEW_HEAD = audit_head.insert()
+_READ_HEAD = sa.select(audit_head).where(audit_head.c.practice == sa.bindparam("b_practice"))
+_HOLD_HEAD = _READ_HEAD.with_for_update()
+_COLUMNS = sa.select(
+    audit.c.practice, audit.c.seq, audit.c.at, audit.c.who, audit.c.what, audit.c.ref, audit.c.detail,
+    audit.c.digest,
+)  # fmt: skip
+_ALL = _COLUMNS.order_by(audit.c.practice, audit.c.seq)
+_CHAIN = _COLUMNS.where(audit.c.practice == sa.bindparam("b_practice")).order_by(audit.c.seq)
+_HEADS = sa.select(audit_head).order_by(audit_head.c.practice)
+_BEGUN = sa.select(audit.c.ref).where((audit.c.practice == "") & (audit.c.what == BEGINS))
+_STRAYS = (
+    sa.select(audit.c.practice)
+    .join(audit_head, audit_head.c.practice == audit.c.practice, isouter=True)
+    .where(audit_head.c.practice.is_(None))
+    .limit(1)
+)
 
 
 class Trail:
-    """Appends to the chain. The end of the chain is remembered, and forgotten when a step fails."""
+    """Appends to the chains. It keeps nothing of them but which ones were seen: several gateways write."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._end: tuple[int, bytes, str] | None = None
-        self._grown = False
+        self._seen: set[str] = set()
+        self._guard = threading.Lock()
 
     def start(self, runner: Runner) -> None:
         """Write the head of an empty trail."""
-        seal = seal_head(self._key, 0, GENESIS)
-        runner.run(audit_head.insert(), {"id": 1, "seq": 0, "digest": GENESIS, "seal": seal})
+        runner.run(_NEW_HEAD, self._head("", 0, "", GENESIS))
 
-    def forget(self) -> None:
-        """The transaction was undone: what was chained in it never happened."""
-        self._end, self._grown = None, False
+    def write(self, runner: Runner, told: Mapping[str, Sequence[AuditEntry]]) -> None:
+        """Chain these entries, by practice, and seal the new heads."""
+        begun = [practice for practice in sorted(told) if practice and not self._is_there(runner, practice)]
+        own = list(told.get("", ()))
+        rows: list[dict[str, object]] = []
+        if own or begun:
+            self._write_own(runner, own, begun, told, rows)
+        for practice in sorted(set(told) - {"", *begun}):
+            end = runner.first(_HOLD_HEAD, {"b_practice": practice})
+            if end is None:
+                raise broken(practice, "its head is missing")
+            rows += self._chain(runner, practice, (end.seq, bytes(end.digest), end.at), told[practice])
+        runner.run(_INSERT, rows)
 
-    def append(self, runner: Runner, entry: AuditEntry) -> None:
-        """Chain one record; a clock that went back since the last one is recorded first."""
-        last_at = (self._end or self._read_end(runner))[2]
-        if entry.at < last_at:
-            step = AuditEntry(entry.at, "gateway", "clock went back", "", f"the last record says {last_at}")
-            self._chain(runner, step)
-        self._chain(runner, entry._replace(detail=redact(entry.detail)))
-
-    def finish(self, runner: Runner) -> None:
-        """Seal the new head, once for all records of the transaction."""
-        if self._end is None or not self._grown:
+    def _write_own(
+        self,
+        runner: Runner,
+        own: list[AuditEntry],
+        begun: list[str],
+        told: Mapping[str, Sequence[AuditEntry]],
+        rows: list[dict[str, object]],
+    ) -> None:
+        """The gateway's own chain, whose head is held before any other, and the chains that begin."""
+        end = runner.first(_HOLD_HEAD, {"b_practice": ""})
+        if end is None:
+            raise broken("", "its head is missing")
+        late = [practice for practice in begun if runner.first(_HOLD_HEAD, {"b_practice": practice})]
+        for practice in late:  # another gateway has begun it meanwhile
+            begun.remove(practice)
+        own += [AuditEntry(told[one][0].at, "gateway", BEGINS, one, "") for one in begun]
+        if not own:
             return
-        seq, digest, _ = self._end
-        runner.run(_HEAD, {"seq": seq, "digest": digest, "seal": seal_head(self._key, seq, digest)})
-        self._grown = False
+        rows += self._chain(runner, "", (end.seq, bytes(end.digest), end.at), own)
+        start = int(str(rows[-1]["seq"]))
+        for practice in begun:
+            first = genesis(practice, start)
+            runner.run(_NEW_HEAD, self._head(practice, start, "", first))
+            rows += self._chain(runner, practice, (start, first, ""), told[practice])
 
-    def _read_end(self, runner: Runner) -> tuple[int, bytes, str]:
-        head, last = read_head(runner), runner.first(_LAST)
-        self._end = (head.seq, head.digest, "" if last is None else last.at)
-        return self._end
+    def _chain(
+        self, runner: Runner, practice: str, end: tuple[int, bytes, str], entries: Sequence[AuditEntry]
+    ) -> list[dict[str, object]]:
+        """The rows of these entries behind the end of their chain; its head is moved and sealed.
 
-    def _chain(self, runner: Runner, entry: AuditEntry) -> None:
-        seq, previous, _ = self._end or self._read_end(runner)
-        seq += 1
-        digest = link(previous, seq, entry)
-        runner.run(_INSERT, {"seq": seq, **entry._asdict(), "digest": digest})
-        self._end, self._grown = (seq, digest, entry.at), True
+        A clock that went back since the last record is recorded first.
+        """
+        seq, digest, at = end
+        rows: list[dict[str, object]] = []
+        for entry in self._dated(entries, at):
+            seq, at = seq + 1, entry.at
+            digest = link(digest, seq, entry)
+            rows.append({"practice": practice, "seq": seq, **entry._asdict(), "digest": digest})
+        head = self._head(practice, seq, at, digest)
+        runner.run(_HEAD, {"b_practice": head.pop("practice"), **head})
+        return rows
+
+    def _dated(self, entries: Sequence[AuditEntry], last_at: str) -> Iterator[AuditEntry]:
+        for entry in entries:
+            if entry.at < last_at:
+                said = f"the last record says {last_at}"
+                yield AuditEntry(entry.at, "gateway", "clock went back", "", said)
+            last_at = entry.at
+            yield AuditEntry(*(_plain(text) for text in entry._replace(detail=redact(entry.detail))))
+
+    def _head(self, practice: str, seq: int, at: str, digest: bytes) -> dict[str, object]:
+        seal = seal_head(self._key, seq, digest)
+        return {"practice": practice, "seq": seq, "at": at, "digest": digest, "seal": seal}
+
+    def _is_there(self, runner: Runner, practice: str) -> bool:
+        """Whether a practice has its chain; one that was seen is never gone."""
+        with self._guard:
+            if practice in self._seen:
+                return True
+        if runner.first(_READ_HEAD, {"b_practice": practice}) is None:
+            return False
+        with self._guard:
+            self._seen.add(practice)
+        return True
 
 
-def read_head(runner: Runner) -> AuditHead:
-    """The sealed head of the trail."""
-    row = runner.first(_READ_HEAD)
-    if row is None:
-        raise StoreError(
-            "the head of the audit trail is missing: keep the store as it is and call for help", code="audit"
-        )
-    return AuditHead(row.seq, row.digest, row.seal)
+def read_records(runner: Runner, practice: str | None = None) -> Iterator[AuditRecord]:
+    """The records of all chains, or of one, each chain in its order; the moments decide between chains."""
+    rows = runner.rows(_ALL) if practice is None else runner.rows(_CHAIN, {"b_practice": practice})
+    chains = [[_record(row) for row in chain] for _, chain in groupby(rows, key=lambda row: row.practice)]
+    return merge(*chains, key=lambda record: record.entry.at)
 
 
-def read_records(runner: Runner) -> Iterator[AuditRecord]:
-    """The whole trail, oldest first, without holding it in memory."""
-    for seq, at, who, what, ref, detail, digest in runner.run(_ALL):
-        yield AuditRecord(seq, AuditEntry(at, who, what, ref, detail), digest)
+def verify_trail(runner: Runner, key: bytes, practice: str | None = None) -> int:
+    """Check every chain, or one practice's and the gateway's own; how many records there are.
+
+    The records of a chain are read as they are checked: the trail of years is never in memory.
+    """
+    heads = {row.practice: row for row in runner.rows(_HEADS)}
+    begun = {row.ref for row in runner.rows(_BEGUN)} | {""}
+    wanted = begun if practice is None else {"", practice} & begun
+    for name in sorted(wanted - set(heads)):
+        raise broken(name, "its head is missing")
+    for name in sorted(set(heads) - begun):
+        raise broken(name, "nothing says that it was begun")
+    for row in runner.rows(_STRAYS):
+        raise broken(row.practice, "its head is missing")
+    return sum(_verify_chain(runner, heads[name], key) for name in sorted(wanted))
+
+
+def _verify_chain(runner: Runner, head: Record, key: bytes) -> int:
+    sealed = AuditHead(head.seq, bytes(head.digest), bytes(head.seal), head.at)
+    records = map(_record, runner.stream(_CHAIN, {"b_practice": head.practice}))
+    return verify(records, sealed, key, head.practice)
+
+
+def _record(row: Record) -> AuditRecord:
+    entry = AuditEntry(row.at, row.who, row.what, row.ref, row.detail)
+    return AuditRecord(row.seq, entry, bytes(row.digest), row.practice)
+
+
+def _plain(text: str) -> str:
+    """A NUL has no place in a database's text."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

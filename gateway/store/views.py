@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,6 +16,7 @@ from gateway.store.outbox import lot_row
 from gateway.store.returns import UNREADABLE
 from gateway.store.rows import Counts, FseRow, HistoryLine, LotRow, Outcome, Unmatched
 from gateway.store.schema import (
+    UNSENT,
     change,
     fse,
     lot,
@@ -28,7 +31,6 @@ from gateway.store.statements import Record, one_of
 from gateway.store.states import FseState, LotState
 
 _WAITING_OUTCOMES = (Outcome.UNMATCHED, Outcome.CONTRADICTED)
-_UNSENT = (FseState.AWAITING_CPS, FseState.SIGNED, FseState.IN_LOT)
 
 _refused = fse.alias("refused")
 FSE = (
@@ -44,28 +46,61 @@ FSE = (
     .join(rectification, rectification.c.fse_id == fse.c.id, isouter=True)
     .join(_refused, _refused.c.id == rectification.c.refused_id, isouter=True)
 )
-_FSE_STATES = sa.select(fse.c.state, sa.func.count().label("number")).group_by(fse.c.state)
 _SHARE_OF = sa.select(share.c.id).where(share.c.fse_id == sa.bindparam("b_fse"))
-_SHARE_STATES = sa.select(share.c.state, sa.func.count().label("number")).group_by(share.c.state)
 _AWAITING = (
     sa.select(fse.c.practitioner, sa.func.count().label("number"), sa.func.min(fse.c.deadline).label("first"))
     .where(fse.c.state == FseState.AWAITING_CPS)
     .group_by(fse.c.practitioner)
     .order_by("first")
 )
-_LOT_STATES = sa.select(lot.c.state, sa.func.count().label("number")).group_by(lot.c.state)
-_LATE = sa.and_(one_of(fse.c.state, _UNSENT), fse.c.deadline < sa.bindparam("today"))
-_LATE_COUNT = sa.select(sa.func.count()).select_from(fse).where(_LATE)
-_WAITING_COUNTS = (
-    sa.select(sa.func.count()).select_from(receipt).where(one_of(receipt.c.outcome, _WAITING_OUTCOMES)),
-    sa.select(sa.func.count()).select_from(payment).where(one_of(payment.c.outcome, _WAITING_OUTCOMES)),
-    sa.select(sa.func.count()).select_from(message).where(message.c.kind == UNREADABLE),
-)
 _STUCK = (
     sa.select(lot)
     .where(one_of(lot.c.state, (LotState.OVERDUE, LotState.PARKED)) | (lot.c.failing_since.is_not(None)))
     .order_by(lot.c.changed_at)
+    .limit(20)
 )
+
+
+@dataclass(frozen=True)
+class _Counting:
+    """The queries of `counts` and `status`, of one practice (`b_practice`) or of the whole store."""
+
+    fse: sa.Select[Any]
+    lots: sa.Select[Any]
+    shares: sa.Select[Any]
+    late: sa.Select[Any]
+    waiting: tuple[sa.Select[Any], ...]
+    awaiting: sa.Select[Any]
+    stuck: sa.Select[Any]
+
+    @classmethod
+    def of(cls, narrow: Callable[[sa.Select[Any], Any], sa.Select[Any]]) -> _Counting:
+        """`narrow(query, column)` keeps what is of the practice in this column."""
+        late = sa.select(sa.func.count()).select_from(fse)
+        return cls(
+            fse=narrow(_states(fse), fse.c.practice),
+            lots=narrow(_states(lot), lot.c.practice),
+            shares=narrow(_states(share).join(fse, share.c.fse_id == fse.c.id), fse.c.practice),
+            late=narrow(late.where(UNSENT & (fse.c.deadline < sa.bindparam("today"))), fse.c.practice),
+            waiting=tuple(narrow(query, message.c.practice) for query in _waiting()),
+            awaiting=narrow(_AWAITING, fse.c.practice),
+            stuck=narrow(_STUCK, lot.c.practice),
+        )
+
+
+def _states(table: sa.Table) -> sa.Select[Any]:
+    return sa.select(table.c.state, sa.func.count().label("number")).group_by(table.c.state)
+
+
+def _waiting() -> Iterator[sa.Select[Any]]:
+    for table in (receipt, payment):
+        query = sa.select(sa.func.count()).join_from(table, message)
+        yield query.where(one_of(table.c.outcome, _WAITING_OUTCOMES))
+    yield sa.select(sa.func.count()).select_from(message).where(message.c.kind == UNREADABLE)
+
+
+_ALL = _Counting.of(lambda query, _: query)
+_MINE = _Counting.of(lambda query, column: query.where(column == sa.bindparam("b_practice")))
 
 
 def fse_list(
@@ -105,9 +140,9 @@ def history(tx: Transaction, number: int, practice: str | None) -> list[HistoryL
     return [_history_line(row, ids[row.kind]) for row in lines]
 
 
-def unmatched(tx: Transaction, limit: int) -> list[Unmatched]:
-    """Returns that wait for a person, newest first."""
-    queries = (
+def unmatched(tx: Transaction, limit: int, practice: str | None = None) -> list[Unmatched]:
+    """Returns that wait for a person, newest first, of one practice's mailbox or of all."""
+    queries: tuple[sa.Select[Any], ...] = (
         sa.select(
             receipt.c.at, sa.literal("arl").label("kind"), receipt.c.outcome, receipt.c.reason, message.c.key
         )
@@ -130,43 +165,50 @@ def unmatched(tx: Transaction, limit: int) -> list[Unmatched]:
             message.c.key,
         ).where(message.c.kind == UNREADABLE),
     )
+    if practice is not None:
+        queries = tuple(query.where(message.c.practice == practice) for query in queries)
     rows = tx.rows(sa.union_all(*queries).order_by(sa.desc("at")).limit(limit))
     return [Unmatched(moment(row.at), row.kind, row.outcome, row.reason, row.key) for row in rows]
 
 
-def counts(tx: Transaction) -> Counts:
-    """How many stand where."""
-    of_fse = {row.state: row.number for row in tx.rows(_FSE_STATES)}
-    of_lots = {row.state: row.number for row in tx.rows(_LOT_STATES)}
-    of_shares = {row.state: row.number for row in tx.rows(_SHARE_STATES)}
-    waiting = sum(tx.rows(query)[0][0] for query in _WAITING_COUNTS)
-    late = tx.rows(_LATE_COUNT, {"today": _today(tx).isoformat()})[0][0]
+def counts(tx: Transaction, practice: str | None = None) -> Counts:
+    """How many stand where, of one practice or of the whole store."""
+    queries, mine = _counting(practice)
+    of_fse, of_lots, of_shares = (
+        {row.state: row.number for row in tx.rows(query, mine)}
+        for query in (queries.fse, queries.lots, queries.shares)
+    )
     return Counts(
         fse={state.value: of_fse.get(state, 0) for state in FseState},
         lots={state.value: of_lots.get(state, 0) for state in LotState},
         shares={state.value: of_shares.get(state, 0) for state in FseState},
-        unmatched=waiting,
-        late=late,
+        unmatched=sum(tx.rows(query, mine)[0][0] for query in queries.waiting),
+        late=tx.rows(queries.late, {**mine, "today": _today(tx).isoformat()})[0][0],
     )
 
 
-def status(tx: Transaction) -> str:
+def status(tx: Transaction, practice: str | None = None) -> str:
     """One line per fact; what needs a person comes with its reason."""
-    numbers = counts(tx)
+    numbers = counts(tx, practice)
+    queries, mine = _counting(practice)
     lines = [_sum_up("FSE", numbers.fse), _sum_up("lots", numbers.lots)]
     if any(numbers.shares.values()):
         lines.append(_sum_up("complementary shares", numbers.shares))
     lines += [
         f"{row.number} FSE wait for the signature of the CPS of {row.practitioner}, before {row.first}: "
         "vitale-gateway sign"
-        for row in tx.rows(_AWAITING)
+        for row in tx.rows(queries.awaiting, mine)
     ]
     if numbers.late:
         lines.append(f"LATE: {numbers.late} FSE are past their legal day and not sent")
     if numbers.unmatched:
         lines.append(f"{numbers.unmatched} returns match nothing of ours: see the list of unmatched returns")
-    lines += [f"lot {row.id} is {row.state}: {row.reason}" for row in tx.rows(_STUCK.limit(20))]
+    lines += [f"lot {row.id} is {row.state}: {row.reason}" for row in tx.rows(queries.stuck, mine)]
     return "\n".join(lines)
+
+
+def _counting(practice: str | None) -> tuple[_Counting, dict[str, str]]:
+    return (_ALL, {}) if practice is None else (_MINE, {"b_practice": practice})
 
 
 def fse_row(row: Record) -> FseRow:

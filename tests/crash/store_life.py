@@ -55,6 +55,7 @@ class Life:
 
     def run(self) -> None:
         """Everything, until every sheet has ended."""
+        self.line.store.take_reader("pcsc", "desk", LEASE)
         self.keep_sheets()
         self.sign_sheets()
         self.beside()
@@ -66,6 +67,7 @@ class Life:
             collect(self.line.store, self.box, self.open_message, PRACTICE)
             self.release()
             self.line.clock.advance(timedelta(hours=7))
+        self.line.store.give_reader_back("pcsc", "desk")
         self.line.store.audit("run ended", "")
         self.line.clock.advance(timedelta(days=200))
         self.line.store.forget_bodies(self.line.clock.now() - timedelta(days=300))

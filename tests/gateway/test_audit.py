@@ -21,7 +21,8 @@ def trail(count: int = COUNT) -> tuple[list[AuditRecord], AuditHead]:
         entry = AuditEntry(f"2026-03-02T09:00:{seq:02d}.000000Z", "gateway", "FSE kept", f"cabinet/{seq}", "")
         previous = link(previous, seq, entry)
         records.append(AuditRecord(seq, entry, previous))
-    return records, AuditHead(count, previous, seal_head(KEY, count, previous))
+    at = records[-1].entry.at if records else ""
+    return records, AuditHead(count, previous, seal_head(KEY, count, previous), at)
 
 
 def rechained(records: list[AuditRecord]) -> list[AuditRecord]:
@@ -82,7 +83,7 @@ def test_every_single_edit_is_detected(at: int, edit: str, rechain: bool) -> Non
 def test_head_needs_the_key() -> None:
     """A head made without the gateway's key, or for another length, is not believed."""
     records, head = trail()
-    shorter = AuditHead(head.seq - 1, records[-2].digest, head.seal)
+    shorter = AuditHead(head.seq - 1, records[-2].digest, head.seal, records[-2].entry.at)
     foreign = replace(head, seal=seal_head(b"x" * 32, head.seq, head.digest))
     for forged, kept in ((shorter, records[:-1]), (foreign, records)):
         with pytest.raises(StoreError, match="not sealed by this gateway"):

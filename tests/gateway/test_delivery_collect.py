@@ -107,10 +107,10 @@ def test_a_message_is_posted_whole_or_not_at_all(line: Line, monkeypatch: pytest
     box = Box({"a": b"mail"})
     kept = line.store.post_receipt
 
-    def full(arl: object, raw: bytes, key: str) -> object:
+    def full(arl: object, raw: bytes, key: str, practice: str) -> object:
         if arl is arls[1]:
             raise StoreError("the disk is full")
-        return kept(arl, raw, key)  # type: ignore[arg-type]
+        return kept(arl, raw, key, practice)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(line.store, "post_receipt", full)
@@ -133,10 +133,10 @@ def test_a_message_the_store_refuses_stops_nothing_before_it(
     box = Box({f"{n}": post.receipt(line, sealed, f"mail {n}".encode()) for n, sealed in enumerate(lots)})
     refused, kept = line.arl(lots[1]), line.store.post_receipt
 
-    def full(arl: Arl, raw: bytes, key: str) -> ReceiptOutcome:
+    def full(arl: Arl, raw: bytes, key: str, practice: str) -> ReceiptOutcome:
         if arl.compostage == refused.compostage:
             raise StoreError("the disk is full")
-        return kept(arl, raw, key)
+        return kept(arl, raw, key, practice)
 
     with monkeypatch.context() as patch:
         patch.setattr(line.store, "post_receipt", full)

@@ -11,7 +11,7 @@ import pytest
 from gateway.delivery import PATIENCE, RELAY_UNWELL, receipt_due, send_due
 from gateway.exchange.calendar import is_working_day, legal_day
 from gateway.exchange.smtp import Permanent, Transient
-from tests.gateway.store.line import Line, Relay, raw_of
+from tests.gateway.store.line import PRACTICE, Line, Relay, raw_of
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_silence_is_answered_with_the_same_bytes(line: Line) -> None:
     relay = Relay()
     turn(line, relay)
     arl = line.arl(answered)
-    line.store.post_receipt(arl, raw_of(arl), "m")
+    line.store.post_receipt(arl, raw_of(arl), "m", PRACTICE)
     line.clock.advance(timedelta(days=2))  # Monday 9 h to Wednesday: still in time
     assert send_due(line.store, relay, line.clock, half).overdue == 0
     line.clock.advance(timedelta(days=1))

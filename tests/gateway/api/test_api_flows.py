@@ -65,7 +65,7 @@ def refused_sheet(rig: Rig, client: Client) -> int:
         file_id=lot.file_id, compostage=lot.compostage, received_at=now, positive=False, invoices=lot.count,
         digest=sha256(rig.relay.taken[-1]).digest(), error_class="E", error_code="1000",
     )  # fmt: skip
-    assert rig.practice.store.post_receipt(arl, b"arl", "key").outcome == "posted"
+    assert rig.practice.store.post_receipt(arl, b"arl", "key", rig.practice.id).outcome == "posted"
     return number
 
 

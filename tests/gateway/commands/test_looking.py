@@ -44,7 +44,7 @@ def line(tmp_path: Path) -> Line:
     for sealed in (paid, refused):
         made.send(sealed)
         receipt = made.arl(sealed)
-        made.store.post_receipt(receipt, raw_of(receipt), f"arl {sealed.id}")
+        made.store.post_receipt(receipt, raw_of(receipt), f"arl {sealed.id}", PRACTICE)
     no = {"paid": False, "amo_cents": 0, "code": "0250 051", "text": "DROITS FERMES"}
     for name, said in (("paid", payment(1, paid)), ("refused", payment(2, refused, **no))):
         made.store.post_payment([said], name.encode(), name, PRACTICE)

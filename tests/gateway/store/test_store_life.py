@@ -20,7 +20,7 @@ def test_whole_life(line: Line) -> None:
     sealed = line.lot(2)
     line.send(sealed)
     arl = line.arl(sealed)
-    assert line.store.post_receipt(arl, raw_of(arl), "m1").outcome is Outcome.POSTED
+    assert line.store.post_receipt(arl, raw_of(arl), "m1", PRACTICE).outcome is Outcome.POSTED
     line.store.post_payment([payment(1, sealed)], b"noemie", "m2", PRACTICE)
     assert (line.fse_state(1), line.fse_state(2)) == ("PAID", "ACCEPTED")
     assert line.lot_state(sealed.id) == "ACKNOWLEDGED"
@@ -210,7 +210,7 @@ def test_a_good_receipt_is_believed_in_every_open_state(line: Line, before: str,
         line.store.park(sealed.id, "refused")
     assert line.lot_state(sealed.id) == before
     arl = line.arl(sealed, positive=positive)
-    line.store.post_receipt(arl, raw_of(arl), "m")
+    line.store.post_receipt(arl, raw_of(arl), "m", PRACTICE)
     assert line.lot_state(sealed.id) == ("ACKNOWLEDGED" if positive else "REJECTED")
     assert line.fse_state(1) == ("ACCEPTED" if positive else "REJECTED")
     line.clock.advance(timedelta(days=9))
@@ -222,7 +222,7 @@ def test_a_receipt_faster_than_the_relay(line: Line) -> None:
     sealed = line.lot()
     line.store.claim_due(line.clock.now(), 1, LEASE)
     arl = line.arl(sealed)
-    line.store.post_receipt(arl, raw_of(arl), "m")
+    line.store.post_receipt(arl, raw_of(arl), "m", PRACTICE)
     line.store.sent(sealed.id, line.clock.now())
     line.store.failed(sealed.id, "reply lost", line.clock.now())
     assert line.lot_state(sealed.id) == "ACKNOWLEDGED"
@@ -241,10 +241,10 @@ def test_a_receipt_for_something_else_moves_nothing(line: Line, lie: dict[str, o
     line.send(sealed)
     false, true = line.arl(sealed, **lie), line.arl(sealed)
     for _ in range(2):
-        assert line.store.post_receipt(false, raw_of(false), "m1").outcome is Outcome.UNMATCHED
+        assert line.store.post_receipt(false, raw_of(false), "m1", PRACTICE).outcome is Outcome.UNMATCHED
     assert line.lot_state(sealed.id) == "SENT"
     assert (line.store.counts().unmatched, len(line.store.unmatched())) == (1, 1)
-    assert line.store.post_receipt(true, raw_of(true), "m2").outcome is Outcome.POSTED
+    assert line.store.post_receipt(true, raw_of(true), "m2", PRACTICE).outcome is Outcome.POSTED
 
 
 def test_a_mail_that_could_not_be_opened(line: Line) -> None:
@@ -253,10 +253,10 @@ def test_a_mail_that_could_not_be_opened(line: Line) -> None:
     line.send(sealed)
     seen = {"error_class": "E", "error_code": "1000", "file_id": "000000", "lot_number": 0}
     false = line.arl(sealed, positive=False, **seen, digest=sealed.digest)
-    assert line.store.post_receipt(false, b"E of another mail", "m1").outcome is Outcome.UNMATCHED
+    assert line.store.post_receipt(false, b"E of another mail", "m1", PRACTICE).outcome is Outcome.UNMATCHED
     assert line.lot_state(sealed.id) == "SENT"
     true = line.arl(sealed, positive=False, **seen, digest=hashlib.sha256(sealed.message).digest())
-    assert line.store.post_receipt(true, b"E of our mail", "m2").outcome is Outcome.POSTED
+    assert line.store.post_receipt(true, b"E of our mail", "m2", PRACTICE).outcome is Outcome.POSTED
     assert line.lot_state(sealed.id) == "REJECTED"
 
 
@@ -265,10 +265,10 @@ def test_receipts_are_posted_once(line: Line) -> None:
     sealed = line.lot()
     line.send(sealed)
     arl, opposite = line.arl(sealed), line.arl(sealed, positive=False)
-    assert line.store.post_receipt(arl, raw_of(arl), "m1").outcome is Outcome.POSTED
-    assert line.store.post_receipt(arl, raw_of(arl), "m2").outcome is Outcome.REPEATED
-    assert line.store.post_receipt(arl, b"new envelope", "m3").outcome is Outcome.REPEATED
-    assert line.store.post_receipt(opposite, raw_of(opposite), "m4").outcome is Outcome.CONTRADICTED
+    assert line.store.post_receipt(arl, raw_of(arl), "m1", PRACTICE).outcome is Outcome.POSTED
+    assert line.store.post_receipt(arl, raw_of(arl), "m2", PRACTICE).outcome is Outcome.REPEATED
+    assert line.store.post_receipt(arl, b"new envelope", "m3", PRACTICE).outcome is Outcome.REPEATED
+    assert line.store.post_receipt(opposite, raw_of(opposite), "m4", PRACTICE).outcome is Outcome.CONTRADICTED
     assert line.lot_state(sealed.id) == "ACKNOWLEDGED"
     assert line.store.unmatched()[0].outcome == "contradicted"
 
@@ -278,7 +278,7 @@ def test_payments_are_posted_once(line: Line) -> None:
     sealed = line.lot(3)
     line.send(sealed)
     arl = line.arl(sealed)
-    line.store.post_receipt(arl, raw_of(arl), "m")
+    line.store.post_receipt(arl, raw_of(arl), "m", PRACTICE)
     rejected = payment(2, sealed, paid=False, amo_cents=0, code="2900005", text="FACTURE DEJA PAYEE")
     lines = [payment(1, sealed), rejected, payment(3, sealed, deferred=True), payment(9, sealed)]
     outcomes = [one.outcome.value for one in line.store.post_payment(lines, b"file", "k", PRACTICE)]
@@ -362,7 +362,7 @@ def test_bodies_are_forgotten_after_ninety_days(line: Line) -> None:
     for sealed in (ended, waiting):
         line.send(sealed)
         arl = line.arl(sealed)
-        line.store.post_receipt(arl, raw_of(arl), "m")
+        line.store.post_receipt(arl, raw_of(arl), "m", PRACTICE)
     assert line.store.forget_bodies(line.clock.now()) == 0
     line.clock.advance(timedelta(days=91))
     with pytest.raises(StoreError, match="90 days"):
@@ -411,7 +411,7 @@ def test_a_share_of_a_sheet_that_was_refused(line: Line) -> None:
     sealed = line.lot()
     line.send(sealed)
     arl = line.arl(sealed, positive=False)
-    line.store.post_receipt(arl, raw_of(arl), "m")
+    line.store.post_receipt(arl, raw_of(arl), "m", PRACTICE)
     share = payment(1, sealed, amo_cents=0, amc_cents=900, complementary=True)
     assert line.store.post_payment([share], b"1", "k", PRACTICE)[0].outcome is Outcome.CONTRADICTED
 
@@ -422,7 +422,7 @@ def test_a_refused_lot_says_why(line: Line) -> None:
     line.send(sealed)
     reject = ArlReject(3, 1, 80, "F", "2007", "THE DATE OF THE CARE IS NOT A DAY OF THE CALENDAR")
     arl = line.arl(sealed, positive=False, rejects=(reject,))
-    line.store.post_receipt(arl, raw_of(arl), "m")
+    line.store.post_receipt(arl, raw_of(arl), "m", PRACTICE)
     [row] = line.store.lot_list()
     assert row.reason.endswith(
         "(invoice 1, record 3, position 80): THE DATE OF THE CARE IS NOT A DAY OF THE CALENDAR"

@@ -217,7 +217,9 @@ class StoreMachine(RuleBasedStateMachine):
             "file_id": {"file_id": "ABCDEF"},
         }  # fmt: skip
         arl = self.line.arl(sealed, positive=positive, **lies[truth])
-        outcome = self.line.store.post_receipt(arl, raw_of(arl) + truth.encode(), "key").outcome.value
+        outcome = self.line.store.post_receipt(
+            arl, raw_of(arl) + truth.encode(), "key", PRACTICE
+        ).outcome.value
         after = "ACKNOWLEDGED" if positive else "REJECTED"
         if truth != "true":
             assert outcome == "unmatched"
