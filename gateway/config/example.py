@@ -19,8 +19,7 @@ optam = false                         # the practice has signed the OPTAM contra
 certificate = "keys/cabinet.cert.pem" # returns are encrypted to this certificate
 key = "keys/cabinet.key.pem"          # and opened with this key
 # practitioners = ["810000000000"]    # only these CPS may bill here (8 and the RPPS number)
-# other_certificates = ["keys/2.cert.pem"] # an old or a new one beside it: returns open with each of them
-# other_keys = ["keys/2.key.pem"]     # and the key of each
+# certificate and key may be lists, ["OLD", "NEW"]: returns open with each while two of them overlap.
 # For several practices write [[practice]] instead of [practice], once for each: every one has a folder of its
 # own (its id) in the directories of [mailbox], [inbox] and [paper].
 
@@ -30,6 +29,8 @@ slots = ["cards/vitale.card", "cards/cps.card"]   # the Vitale slot, then the CP
 # driver = "pcsc"                     # real readers: part of the name of one reader for both cards,
 # slots = ["Gemalto"]                 # or of two (vitale-reader list shows the names)
 # alone = true                        # no other program may use a card that the gateway has a session with
+# driver = "agent"                    # a reader on another machine, lent by its agent ([agents] below):
+# slots = ["desk-1"]                  # the name under which vitale-gateway agent enrol knows it
 # name = "desk-1"                     # what it is called; readers of several practices: [[reader]], each with
 # practice = "cabinet"                # its name and the id of its practice
 
@@ -38,13 +39,15 @@ host = "127.0.0.1"                    # the mail relay
 port = 2525                           # and its port
 allow_remote = false                  # true: the relay may be another machine
 policy = "modern"                     # modern or sesam, whichever the receiver speaks
-certificate = "trust/receiver.cert.pem" # lots are encrypted to it
-# other_certificates = ["trust/receiver-2.cert.pem"] # the newest one in force is used
+certificate = "trust/receiver.cert.pem" # lots are encrypted to it; of a list, to the newest in force
 # sends = false                       # another gateway of the same store sends and collects
 
 [trust]
 directory = "trust"                   # roots, authorities and revocation lists
 opposition = "opposition.txt"         # the list of opposed cards
+# publisher = "http://127.0.0.1:8425" # asked for newer lists; without it another program brings them
+# publisher_hours = 6                 # how often
+# publisher_remote = true             # the publisher may be another machine
 
 [store]
 url = "sqlite:///var/gateway.db"      # or postgresql://USER@HOST/DATABASE, which several gateways share
@@ -74,6 +77,13 @@ after_minutes = 30                    # how long a sheet waits for company in it
 # [page]                              # what a practice looks at, at the port of the API
 # enabled = true                      # false: no page
 # language = "fr"                     # fr or en, until a person chooses
+
+# [agents]                            # reader agents of practices arrive here, see gateway/agent/README.md
+# address = "127.0.0.1"               # where to listen: agents reach this address over the network
+# port = 8430                         # TLS 1.3 with certificates on both ends
+# certificate = "agents/gateway.cert.pem" # made by the first vitale-gateway agent enrol, as these two
+# key = "agents/gateway.key.pem"
+# authority = "agents/authority.cert.pem"
 
 # [log]
 # level = "info"                      # debug, info, warning or error

@@ -15,11 +15,13 @@ from gateway.config.values import (
     LEGAL_RETENTION_DAYS,
     POLICIES,
     ZONES,
+    AgentsConfig,
     ApiConfig,
     Config,
     LogConfig,
     PageConfig,
     PracticeConfig,
+    PublisherConfig,
     ReaderConfig,
     ReceiverConfig,
     StoreConfig,
@@ -28,7 +30,7 @@ from gateway.errors import InputError
 
 SECTIONS = (
     "practice", "reader", "receiver", "store", "trust", "mailbox", "inbox", "paper", "lots", "api", "page",
-    "log",
+    "log", "agents",
 )  # fmt: skip
 MANY = ("practice", "reader")
 """What may be written several times, as [[practice]]."""
@@ -81,8 +83,7 @@ class _Reading:
     def config(self) -> Config:
         """All of it."""
         practices = self._practices()
-        lots = self._one("lots")
-        with self._one("trust") as trust, lots:
+        with self._one("trust") as trust, self._one("lots") as lots:
             return Config(
                 practices=practices,
                 readers=self._readers([practice.id for practice in practices]),
@@ -90,10 +91,12 @@ class _Reading:
                 store=_store(self._one("store")),
                 trust=trust.path("directory"),
                 opposition=trust.path("opposition"),
+                publisher=_publisher(trust),
                 lot_after_minutes=lots.number("after_minutes", 0, 24 * 60, 30),
                 api=_api(self._one("api")) if "api" in self._tables else None,
                 page=self._page(),
                 log=_log(self._one("log")),
+                agents=_agents(self._one("agents")) if "agents" in self._tables else None,
             )
 
     def _practices(self) -> tuple[PracticeConfig, ...]:
@@ -118,6 +121,14 @@ class _Reading:
             one = _reader(section, practices)
             if any(other.name == one.name for other in readers):
                 raise section.wrong("name", f"is needed: another reader is called {one.name} already")
+            if one.driver == "agent" and "agents" not in self._tables:
+                raise section.wrong("driver", "needs the section [agents]: where agents arrive")
+            if one.driver == "agent" and any(
+                (other.driver, other.slots) == ("agent", one.slots) for other in readers
+            ):
+                raise section.wrong(
+                    "slots", f"names {one.slots[0]} a second time: an agent serves one practice"
+                )
             if any(other.practice == one.practice for other in readers):
                 raise section.wrong(
                     "practice", f"has a reader already: give {one.practice} one reader in each gateway"
@@ -160,24 +171,22 @@ def _practice(section: Section, folders: Sequence[Path], *, apart: bool) -> Prac
             raise section.wrong(
                 "practitioners", "must be a list of national ids: 8 and the 11 digits of the RPPS number"
             )
-        certificates, keys = section.paths("other_certificates"), section.paths("other_keys")
+        certificates, keys = section.paths("certificate"), section.paths("key")
         if len(certificates) != len(keys):
-            raise section.wrong(
-                "other_keys", "must name one key for each of other_certificates, in its order"
-            )
+            raise section.wrong("key", "must name one key for each file of certificate, in its order")
         return PracticeConfig(
             id=known,
             address=section.matching("address", _ADDRESS, "a mail address"),
             practitioners=practitioners,
             zone=section.one_of("zone", ZONES, "metropole"),
             optam=section.flag("optam"),
-            certificate=section.path("certificate"),
-            key=section.path("key"),
+            certificate=certificates[0],
+            key=keys[0],
             mailbox=mailbox,
             inbox=inbox,
             paper=paper,
-            other_certificates=certificates,
-            other_keys=keys,
+            other_certificates=certificates[1:],
+            other_keys=keys[1:],
         )
 
 
@@ -187,6 +196,10 @@ def _reader(section: Section, practices: Sequence[str]) -> ReaderConfig:
         if driver == "pcsc" and (len(slots) not in (1, 2) or not all(slot.strip() for slot in slots)):
             raise section.wrong(
                 "slots", "must be part of the name of one reader, or of two: the Vitale's, then the CPS's"
+            )
+        if driver == "agent" and (len(slots) != 1 or not _ID.fullmatch(slots[0])):
+            raise section.wrong(
+                "slots", "must be the name of one agent, as vitale-gateway agent enrol knows it"
             )
         if alone and driver != "pcsc":
             raise section.wrong("alone", "belongs to the driver pcsc: no other program sees these cards")
@@ -210,16 +223,26 @@ def _image(folder: Path, slot: str) -> str:
     return f"{name}{equals}{folder / path}" if path else slot
 
 
+def _publisher(section: Section) -> PublisherConfig | None:
+    """Who is asked for newer opposition lists; None when the file is brought by something else."""
+    every = section.number("publisher_hours", 1, 24, 6)
+    allow_remote = section.flag("publisher_remote")
+    if not section.holds("publisher"):
+        return None
+    return PublisherConfig(section.text("publisher"), allow_remote, every)
+
+
 def _receiver(section: Section) -> ReceiverConfig:
     with section:
+        certificates = section.paths("certificate")
         return ReceiverConfig(
             host=section.text("host"),
             port=section.number("port", 1, 65535),
             allow_remote=section.flag("allow_remote"),
             policy=section.one_of("policy", POLICIES, "modern"),
-            certificate=section.path("certificate"),
+            certificate=certificates[0],
             sends=section.flag("sends", default=True),
-            other_certificates=section.paths("other_certificates"),
+            other_certificates=certificates[1:],
         )
 
 
@@ -304,4 +327,15 @@ def _log(section: Section) -> LogConfig:
             level=section.one_of("level", LEVELS, "info"),
             format=section.one_of("format", FORMATS, "plain"),
             file=section.path("file") if section.holds("file") else None,
+        )
+
+
+def _agents(section: Section) -> AgentsConfig:
+    with section:
+        return AgentsConfig(
+            address=str(section.address("address", "127.0.0.1")),
+            port=section.number("port", 1, 65535),
+            certificate=section.path("certificate", "agents/gateway.cert.pem"),
+            key=section.path("key", "agents/gateway.key.pem"),
+            authority=section.path("authority", "agents/authority.cert.pem"),
         )

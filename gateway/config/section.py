@@ -68,11 +68,13 @@ class Section:
         return self._path(key, self.text(key, default))
 
     def paths(self, key: str) -> tuple[Path, ...]:
-        """A list of paths, empty when the key is absent."""
-        values = self.texts(key, [])
-        if not all(value.strip() and value.isprintable() for value in values):
-            raise self.wrong(key, "holds an empty name")
-        return tuple(self._path(key, value) for value in values)
+        """One path, or a list of several: at least one."""
+        if isinstance(self._left.get(key), list):
+            values = self.texts(key)
+            if not values or not all(value.strip() and value.isprintable() for value in values):
+                raise self.wrong(key, "must name a file, or several as a list of texts in quotes")
+            return tuple(self._path(key, value) for value in values)
+        return (self.path(key),)
 
     def matching(self, key: str, pattern: re.Pattern[str], what: str, default: str | None = None) -> str:
         """A text of a given form."""

@@ -71,6 +71,15 @@ class ReceiverConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PublisherConfig:
+    """Who is asked for newer opposition lists, every so many hours. `allow_remote`: on another machine."""
+
+    url: str
+    allow_remote: bool
+    every_hours: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreConfig:
     """The durable state. `key`: the file of its key, `keyring:NAME`, or "" for that beside a SQLite store.
 
@@ -117,14 +126,28 @@ class PageConfig:
 
 @dataclass(frozen=True, slots=True)
 class LogConfig:
-    """What is told while the gateway works. `level`: debug, info, warning or error; `format`: plain, text or json.
+    """What is told while the gateway works. `file`: where it goes; None: standard output.
 
-    `file`: where it goes; None: standard output.
+    `level`: debug, info, warning or error; `format`: plain, text or json.
     """
 
     level: str = "info"
     format: str = "plain"
     file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentsConfig:
+    """Where reader agents arrive (TLS 1.3), the gateway's own pair there, and the authority of them all.
+
+    The authority's key and the register of agents lie beside its certificate (`gateway.agent.authority`).
+    """
+
+    address: str
+    port: int
+    certificate: Path
+    key: Path
+    authority: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +165,11 @@ class Config:
     trust: Path
     opposition: Path
     lot_after_minutes: int
+    publisher: PublisherConfig | None = None
     api: ApiConfig | None = None
     page: PageConfig | None = None
     log: LogConfig = LogConfig()
+    agents: AgentsConfig | None = None
 
     @property
     def practice(self) -> PracticeConfig:

@@ -9,6 +9,7 @@ import pytest
 from gateway.config import (
     LogConfig,
     PageConfig,
+    PublisherConfig,
     ReaderConfig,
     example_config,
     load_config,
@@ -108,7 +109,7 @@ def test_pcsc_readers_without_a_name(slots: str) -> None:
         ('driver = "emulated"', 'driver = " "', "driver of .reader. is empty"),
         ("slots = [", "slots = [1, ", "slots of .reader. must be a list of texts"),
         ("# practitioners = [", 'practitioners = ["12", ', "practitioners of .practice. must be"),
-        ("port = 2525", "port = = 2525", "not TOML: .*line 27"),
+        ("port = 2525", "port = = 2525", "not TOML: .*line 28"),
         ("[lots]\nafter_minutes = 30", "lots = 3", "lots"),
     ],
 )  # fmt: skip
@@ -266,13 +267,25 @@ def test_mistakes_in_the_nth_table_are_named(
 
 
 def test_keys_that_overlap() -> None:
-    """An old and a new pair side by side; a certificate without its key is refused."""
-    pair = 'other_certificates = ["a.pem"]\nother_keys = ["b.pem"]\n'
-    practice = parse_config(many(SECOND + pair), HERE).practices[1]
-    assert practice.other_certificates == (HERE / "a.pem",)
-    assert practice.other_keys == (HERE / "b.pem",)
-    with pytest.raises(InputError, match=r"other_keys of .* one key for each"):
-        parse_config(many(SECOND + 'other_certificates = ["a.pem"]\n'), HERE)
+    """An old and a new pair side by side, as lists; a certificate without its key is refused."""
+    lists = SECOND.replace('"keys/sud.cert.pem"', '["a.pem", "b.pem"]').replace(
+        '"keys/sud.key.pem"', '["a.key", "b.key"]'
+    )
+    practice = parse_config(many(lists), HERE).practices[1]
+    assert (practice.certificate, practice.other_certificates) == (HERE / "a.pem", (HERE / "b.pem",))
+    assert (practice.key, practice.other_keys) == (HERE / "a.key", (HERE / "b.key",))
+    for wrong in ('["a.key"]', '["a.key", ""]', "[]", "[1, 2]"):
+        with pytest.raises(InputError, match=r"line \d+, key of \[\[practice\]\] number 2 must"):
+            parse_config(many(lists.replace('["a.key", "b.key"]', wrong)), HERE)
+
+
+def test_a_publisher_of_opposition_lists() -> None:
+    """Off unless named; asked every six hours unless said."""
+    assert parse_config(example_config(), HERE).publisher is None
+    text = example_config().replace("# publisher = ", "publisher = ")
+    assert parse_config(text, HERE).publisher == PublisherConfig("http://127.0.0.1:8425", False, 6)
+    with pytest.raises(InputError, match=r"publisher_hours of \[trust\] must be a whole number from 1 to 24"):
+        parse_config(text.replace("# publisher_hours = 6", "publisher_hours = 25"), HERE)
 
 
 def with_store(*lines: str) -> str:
@@ -356,7 +369,7 @@ def test_page_and_log(tmp_path: Path) -> None:
 def test_every_commented_key_of_the_example_is_known(tmp_path: Path) -> None:
     """What the example explains can be switched on as it is written."""
     text = example_config()
-    for key in ("practitioners", "other_certificates", "other_keys", "name", "practice", "sends", "[api]",
+    for key in ("practitioners", "name", "practice", "sends", "publisher = ", "publisher_hours", "[api]",
                 "port = 8420", "tokens", "session_minutes", "session_sheets", "[page]", "enabled", "language",
                 "[log]", "level", "format", "file"):  # fmt: skip
         assert f"\n# {key}" in text, key
