@@ -222,7 +222,7 @@ class Daemon:
         self.say(f"the clock stepped by {seconds:+.0f} s: deadlines follow the new time")
         with self.store.batch():
             for seat in self.seats:
-                self.store.audit("clock stepped", f"{seat.id}/clock", f"{seconds:+.0f} s")
+                self.store.audit("clock stepped", f"{seat.id}/clock", f"{seconds:+.0f} s", practice=seat.id)
 
     def _send(self) -> None:
         done = self.send_now()

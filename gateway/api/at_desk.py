@@ -160,7 +160,7 @@ def _session_in(data: Any) -> SessionIn:
 
 
 def _note(gateway: Service, caller: Caller, what: str) -> None:
-    gateway.store.audit(what, f"{caller.practice}/desk", who=caller.name)
+    gateway.store.audit(what, f"{caller.practice}/desk", who=caller.name, practice=caller.practice)
 
 
 def _readers(seat: Seat) -> list[shown.Reader]:
