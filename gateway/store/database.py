@@ -18,11 +18,12 @@ from gateway.clock import Clock, Rng
 from gateway.errors import StoreError
 from gateway.failpoint import failpoint
 from gateway.store import migrations, schema
+from gateway.store.keys import key_place
 from gateway.store.opening import take_up
 from gateway.store.sqlite import SqliteFile
 from gateway.store.statements import Driver, Runner
 from gateway.store.trail import Trail
-from gateway.store.vault import Vault, settle_key
+from gateway.store.vault import Vault
 
 STEPS = (
     "recover",
@@ -42,6 +43,7 @@ STEPS = (
     "park",
     "release",
     "overdue",
+    "line",
     "take-reader",
     "post-receipt",
     "post-payment",
@@ -130,6 +132,7 @@ class Database:
         self, url: str, clock: Clock, rng: Rng, *, read_only: bool, owner: str = "", key: str = ""
     ) -> None:
         self._clock = clock
+        self._key = key
         self._mine = threading.local()  # the transaction that a thread is in
         self.backend: Backend = SqliteFile(url, read_only=read_only)
         try:
@@ -139,14 +142,14 @@ class Database:
             raise
 
     def _open(self, rng: Rng, read_only: bool) -> None:
-        key_path = self.backend.default_key()
+        key_at = key_place(self._key, self.backend.default_key)
         with self.backend.connect() as connection:
             with connection.begin():
                 runner, place = Runner(self.backend.driver(connection)), self.backend.place
-                found = take_up(connection, runner, place, key_path, rng, read_only=read_only)
+                found = take_up(connection, runner, place, key_at, rng, read_only=read_only)
                 self._vault, self._trail = found
             if not read_only:
-                settle_key(key_path)
+                key_at.settle()
                 self._migrate(connection)
 
     def _migrate(self, connection: Connection) -> None:
