@@ -7,7 +7,8 @@ others, and nothing is deleted: a lot that fails for good is PARKED with its rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.clock import Clock, Rng
 from gateway.errors import ExchangeError, GatewayError, InputError, StoreError
+from gateway.exchange.breaker import OPENS, Breaker, Lane, domain_line, failed
 from gateway.exchange.calendar import legal_day, receipt_deadline
 from gateway.exchange.retry import Backoff
 from gateway.exchange.smtp import Permanent, Transient
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 LEASE = timedelta(minutes=10)
 """How long a claimed lot is left alone by other workers; a restart of the gateway ends it at once."""
+
+RELAY = "relay"
+"""The name of the line to the relay, where there is only one."""
 
 RELAY_UNWELL = 3
 """After so many lots in a row that the relay did not take, the pass ends: the rest is not tried."""
@@ -101,30 +106,38 @@ def send_due(
     beside: Sequence[Sender] = (),
     limit: int = 20,
     backoff: Backoff | None = None,
+    relay: str = RELAY,
+    lane: Lane = Lane.ALL,
 ) -> Sent:
     """One pass: mark overdue lots, claim what is due, send the same bytes, note what happened.
 
-    `beside`: more connections to the same relay; lots then go side by side, one per connection.
+    `beside`: more connections to the same relay; lots then go side by side, one per connection. `relay`: the
+    name of the line that all of them take; `lane`: what this pass is for.
     """
-    silent = store.overdue(clock.now())
+    silent = () if lane is Lane.FRESH else store.overdue(clock.now())
     done = Sent(
         overdue=sum(row.state is LotState.OVERDUE for row in silent),
         parked=sum(row.state is LotState.PARKED for row in silent),
     )
-    senders, moment = (sender, *beside), _Moment(clock, rng, backoff or Backoff())
-    claimed = store.claim_due(clock.now(), limit, LEASE)
-    in_a_row = 0
+    senders = (sender, *beside)
+    claimed = store.claim_due(clock.now(), limit, LEASE, relay, lane)
+    if not claimed:
+        return done
+    moment = _Moment(clock, rng, backoff or Backoff(), relay, {line.name: line for line in store.breakers()})
+    waiting, untried, in_a_row = deque(claimed), list[str](), 0
+    bears = 1 if lane is Lane.FRESH else OPENS
     with ThreadPoolExecutor(len(senders)) as lanes:
-        for start in range(0, len(claimed), len(senders)):
-            if in_a_row >= RELAY_UNWELL:
-                store.give_back([row.id for row in claimed[start:]])
-                break
-            lots = claimed[start : start + len(senders)]
-            failures = list(lanes.map(_send, senders, lots))
-            done = replace(done, why=done.why or next((str(one) for one in failures if one is not None), ""))
-            for state in _note(store, lots, failures, moment):
+        while waiting and in_a_row < RELAY_UNWELL:
+            lots = [waiting.popleft() for _ in range(min(len(senders), len(waiting)))]
+            left = [lot for lot in lots if not moment.has_failed(lot, bears)]
+            untried += [lot.id for lot in lots if lot not in left]
+            failures = list(lanes.map(_send, senders, left))
+            for state, failure in zip(_note(store, left, failures, moment), failures, strict=True):
                 in_a_row = 0 if state is LotState.SENT else in_a_row + 1
-                done = _count(done, state)
+                done = _count(done, state, failure)
+    untried += [lot.id for lot in waiting]
+    if untried:
+        store.give_back(untried)
     return done
 
 
@@ -143,9 +156,27 @@ def collect(store: Store, mailbox: Mailbox, opener: Opener, practice: str, limit
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
+    """What one pass goes by; `lines` are those that have failed, as this pass has seen them."""
+
     clock: Clock
     rng: Rng
     backoff: Backoff
+    relay: str
+    lines: dict[str, Breaker]
+    failed_here: Counter[str] = field(default_factory=Counter)
+
+    def has_failed(self, lot: LotRow, bears: int) -> bool:
+        """Whether so many lots of this pass failed on the lot's line that this one is not tried as well."""
+        return self.failed_here[domain_line(lot.recipient)] >= bears
+
+    def judge(self, lot: LotRow, failure: GatewayError | None) -> Iterator[tuple[str, str]]:
+        """What an attempt tells of its lines: their names, and why they failed, "" for those that work."""
+        if isinstance(failure, Transient) and failure.unreached:
+            yield self.relay, str(failure)
+        elif not isinstance(failure, InputError):
+            yield self.relay, ""
+            if not isinstance(failure, Permanent):
+                yield domain_line(lot.recipient), "" if failure is None else str(failure)
 
 
 def _send(sender: Sender, lot: LotRow) -> GatewayError | None:
@@ -167,8 +198,23 @@ def _note(
         return [_note_one(store, lot, failure, moment) for lot, failure in zip(lots, failures, strict=True)]
 
 
+def _note_lines(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Moment) -> None:
+    """Keep what an attempt tells of relay and domain; lines that work as ever cost nothing."""
+    for name, reason in moment.judge(lot, failure):
+        before = moment.lines.get(name)
+        if reason:
+            moment.failed_here[name] += 1
+            line = failed(before, name, reason, moment.clock.now(), moment.backoff, moment.rng)
+            moment.lines[name] = line
+            store.note_line(name, line)
+        elif before is not None:
+            del moment.lines[name]
+            store.note_line(name, None)
+
+
 def _note_one(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Moment) -> LotState:
     """Keep the outcome of one attempt; the state it leaves the lot in."""
+    _note_lines(store, lot, failure, moment)
     if isinstance(failure, Permanent | InputError):
         store.park(lot.id, str(failure))
         return LotState.PARKED
@@ -199,12 +245,12 @@ def _failed(store: Store, lot: LotRow, reason: str, moment: _Moment) -> LotState
 
 
 def _is_hopeless(store: Store, lot: LotRow, attempt: int, moment: _Moment) -> bool:
-    """A relay that takes nothing at all is not the lot's fault, and parks nothing before a day is over."""
+    """A line that takes nothing at all is not the lot's fault, and parks nothing before a day is over."""
     if not moment.backoff.is_exhausted(attempt) or lot.failing_since is None:
         return False
     if moment.clock.now() - lot.failing_since >= PATIENCE:
         return True
-    return store.relay_took_another(lot.id, lot.failing_since - _BESIDE)
+    return store.line_took_another(lot.id, lot.failing_since - _BESIDE)
 
 
 def receipt_due(sent: datetime) -> datetime:
@@ -214,7 +260,9 @@ def receipt_due(sent: datetime) -> datetime:
     return next(m for m in (midnight - timedelta(hours=h) for h in (2, 1, 0)) if legal_day(m) == late)
 
 
-def _count(done: Sent, state: LotState) -> Sent:
+def _count(done: Sent, state: LotState, failure: GatewayError | None) -> Sent:
+    if failure is not None and not done.why:
+        done = replace(done, why=str(failure))
     if state is LotState.SENT:
         return replace(done, sent=done.sent + 1)
     if state is LotState.PARKED:

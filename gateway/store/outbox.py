@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from gateway.errors import StoreError
+from gateway.exchange.breaker import OPENS, Breaker, Lane, LineState, domain_line
 from gateway.lots.modes import DEMAND, family_of
 from gateway.redact import redact
-from gateway.store import changes
+from gateway.store import breakers, changes
 from gateway.store.database import Transaction
 from gateway.store.rows import LotRow
 from gateway.store.schema import (
@@ -70,14 +71,19 @@ _DEMAND = (
     .where(share.c.destination != "")
     .with_for_update(of=share)
 )  # fmt: skip
-_DUE = (
+_NEXT = (
     sa.select(lot, lot_body.c.message)
     .join(lot_body, lot_body.c.lot_seq == lot.c.seq)
-    .where((lot.c.retry == sa.bindparam("b_retry")) & (lot.c.next_attempt_at <= sa.bindparam("b_now")))
+    .where(lot.c.next_attempt_at <= sa.bindparam("b_now"))
     .order_by(lot.c.next_attempt_at, lot.c.seq)
     .limit(sa.bindparam("b_limit"))
     .with_for_update(of=lot, skip_locked=True)
 )
+_FRESH = _NEXT.where((lot.c.retry == 0) & ~breakers.on_a_line(0, breakers.MOST))
+_DOUBTED = _NEXT.where((lot.c.retry == 0) & breakers.on_a_line(0, OPENS - 1))
+_AGAIN = _NEXT.where((lot.c.retry == 1) & ~breakers.on_a_line(OPENS, breakers.MOST))
+_OF_LINE = _NEXT.where(lot.c.recipient.like(sa.bindparam("b_pattern"))).order_by(None)
+_OF_LINE = _OF_LINE.order_by(lot.c.retry, lot.c.next_attempt_at, lot.c.seq)
 _LEASE = sa.update(lot).where(lot.c.seq == sa.bindparam("b_seq"))
 _START_ATTEMPT = attempt.insert()
 _END_ATTEMPT = sa.update(attempt).where(
@@ -94,7 +100,9 @@ _STRANDED = (
     sa.update(lot).where(lot.c.state == LotState.SENDING).values(next_attempt_at=sa.bindparam("b_now"))
 )
 _STRANDED_HERE = _STRANDED.where(lot.c.owner == sa.bindparam("b_owner"))
-_LATEST_SENT = sa.select(sa.func.max(lot.c.sent_at)).where(lot.c.id != sa.bindparam("b_id"))
+_LATEST_SENT = sa.select(sa.func.max(lot.c.sent_at)).where(
+    (lot.c.id != sa.bindparam("b_id")) & lot.c.recipient.like(sa.bindparam("b_pattern"))
+)
 
 
 def keep(
@@ -115,18 +123,52 @@ def keep(
     tx.audit("lot kept", sealed.id, f"{sealed.count} FSE", practice=practice)
 
 
-def claim(tx: Transaction, now: datetime, limit: int, lease: timedelta, owner: str) -> list[LotRow]:
+def claim(
+    tx: Transaction, now: datetime, limit: int, lease: timedelta, owner: str, relay: str, lane: Lane
+) -> list[LotRow]:
     """Take what is due, lots that never failed first: new work does not wait behind old failures.
 
+    Lots for a line that is held are left alone but for its one try; `relay` is the line of all of them.
     What another gateway is taking at this moment is passed over, not waited for.
     """
+    lines = breakers.every(tx)
+    trying = next((line for line in lines if line.name == relay and line.is_held), None)
+    if trying is not None:
+        if lane is Lane.FRESH or not _is_tried(tx, trying, now):
+            return []
+        lane, limit = Lane.ALL, 1
     due: list[Record] = []
-    for retry in (0, 1):
+    for query in _QUERIES[lane]:
         if len(due) < limit:
-            due += tx.rows(_DUE, {"b_retry": retry, "b_now": stamp(now), "b_limit": limit - len(due)})
+            due += tx.rows(query, {"b_now": stamp(now), "b_limit": limit - len(due)})
+    if lane is not Lane.FRESH:
+        for line in lines:
+            if line is not trying and len(due) < limit:
+                due += _one_of_line(tx, line, now)
     for row in due:
         _take(tx, row, stamp(now + lease), owner)
     return [lot_row(row, state=LotState.SENDING, message=row.message) for row in due]
+
+
+_QUERIES = {
+    Lane.ALL: (_FRESH, _DOUBTED, _AGAIN),
+    Lane.FRESH: (_FRESH,),
+    Lane.AGAIN: (_DOUBTED, _AGAIN),
+}
+
+
+def _is_tried(tx: Transaction, line: Breaker, now: datetime) -> bool:
+    """Whether this line's time has come, and its one try is ours."""
+    return line.state(now) is LineState.HALF_OPEN and breakers.hold_one_try(tx, line, now)
+
+
+def _one_of_line(tx: Transaction, line: Breaker, now: datetime) -> Sequence[Record]:
+    """The one lot that a half-open line is tried with; none when nothing waits for it."""
+    if line.state(now) is not LineState.HALF_OPEN:
+        return ()
+    values = {"b_pattern": f"%@{line.name}", "b_now": stamp(now), "b_limit": 1}
+    found = tx.rows(_OF_LINE, values)
+    return found if found and breakers.hold_one_try(tx, line, now) else ()
 
 
 def _take(tx: Transaction, row: Record, lease_end: str, owner: str) -> None:
@@ -228,9 +270,10 @@ def recover(tx: Transaction, owner: str, *, alone: bool) -> int:
     return tx.run(_STRANDED_HERE, {"b_now": tx.at, "b_owner": owner}).rowcount
 
 
-def relay_took_another(tx: Transaction, lot_id: str, since: datetime) -> bool:
-    """Whether the relay took some other lot since then: a lot that fails beside that is itself to blame."""
-    row = tx.first(_LATEST_SENT, {"b_id": lot_id})
+def line_took_another(tx: Transaction, lot_id: str, since: datetime) -> bool:
+    """Whether another lot for its domain left since then: one that fails beside that is itself to blame."""
+    pattern = f"%@{domain_line(find(tx, lot_id).recipient)}"
+    row = tx.first(_LATEST_SENT, {"b_id": lot_id, "b_pattern": pattern})
     return row is not None and row[0] is not None and row[0] >= stamp(since)
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 UNSENT = text("state IN ('AWAITING_CPS', 'SIGNED', 'IN_LOT')")
 """FSE that have not left yet. A query that says exactly this is answered from the index of these alone."""
@@ -299,6 +299,16 @@ answer = Table(
     Column("body", LargeBinary, nullable=False),
     Column("at", String(27), nullable=False),
     Index("answer_at", "at"),
+)
+
+breaker = Table(  # lines that have failed since they last worked: a relay, or a domain that lots go to
+    "breaker",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("since", String(27), nullable=False),
+    Column("next_attempt_at", String(27), nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 audit = Table(

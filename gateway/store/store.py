@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from gateway.audit import AuditRecord
 from gateway.clock import Clock, Rng, system_rng
 from gateway.errors import StoreError
+from gateway.exchange.breaker import Breaker, Lane
 from gateway.lots.numbering import LotNumbers
 from gateway.store import (
     answers,
+    breakers,
     details,
     figures,
     flows,
@@ -21,6 +24,7 @@ from gateway.store import (
     outbox,
     purge,
     readers,
+    restored,
     returns,
     shares,
     sheets,
@@ -45,6 +49,7 @@ from gateway.store.rows import (
     HistoryLine,
     KeptAnswer,
     LotRow,
+    NumberGiven,
     Payment,
     PaymentLine,
     PaymentOutcome,
@@ -94,6 +99,7 @@ class Store:
         if not read_only:
             with self._database.step("recover") as tx:
                 outbox.recover(tx, self.owner, alone=self._database.backend.alone)
+                restored.settle(tx)
 
     def close(self) -> None:
         """Release the database and its lock; closing twice is harmless."""
@@ -138,6 +144,11 @@ class Store:
         if self._database.in_batch:
             sentence = "numbers must be durable before they are used: reserve them before the batch begins"
             raise StoreError(sentence, code="batch")
+
+    def numbers_given(self) -> list[NumberGiven]:
+        """The last number of each kind that each practice was given."""
+        with self._database.reading() as tx:
+            return numbers.given(tx)
 
     # FSE and lots
 
@@ -234,10 +245,25 @@ class Store:
         with self._database.reading() as tx:
             return flows.place_of(tx, practice, practitioner)
 
-    def claim_due(self, now: datetime, limit: int, lease: timedelta) -> list[LotRow]:
-        """Take up to `limit` lots whose turn has come, new ones first: SENDING until told or `lease` ends."""
+    def claim_due(
+        self, now: datetime, limit: int, lease: timedelta, relay: str = "", lane: Lane = Lane.ALL
+    ) -> list[LotRow]:
+        """Take up to `limit` lots whose turn has come, new ones first: SENDING until told or `lease` ends.
+
+        Lines that fail hold their lots back (gateway.exchange.breaker); `relay`: the line of all of them.
+        """
         with self._database.step("claim") as tx:
-            return outbox.claim(tx, now, limit, lease, self.owner)
+            return outbox.claim(tx, now, limit, lease, self.owner, relay, lane)
+
+    def breakers(self) -> list[Breaker]:
+        """Every line that has failed since it last worked: the relay, domains that lots go to."""
+        with self._database.reading() as tx:
+            return breakers.every(tx)
+
+    def note_line(self, name: str, line: Breaker | None) -> None:
+        """A line has failed once more; None: it works again."""
+        with self._database.step("line") as tx:
+            breakers.note(tx, name, line)
 
     def sent(self, lot_id: str, ack_due: datetime) -> None:
         """The relay took the lot; a receipt is expected before `ack_due`."""
@@ -269,10 +295,10 @@ class Store:
         with self._database.step("overdue") as tx:
             return outbox.overdue(tx, now, limit)
 
-    def relay_took_another(self, lot_id: str, since: datetime) -> bool:
-        """Whether the relay took some other lot since then (so that this one is itself to blame)."""
+    def line_took_another(self, lot_id: str, since: datetime) -> bool:
+        """Whether another lot for the same domain left since then (so that this one is itself to blame)."""
         with self._database.reading() as tx:
-            return outbox.relay_took_another(tx, lot_id, since)
+            return outbox.line_took_another(tx, lot_id, since)
 
     # One owner per card reader
 
@@ -380,7 +406,7 @@ class Store:
     def lot_list(self, practice: str | None = None, limit: int = 200, offset: int = 0) -> list[LotRow]:
         """Lots, newest first."""
         with self._database.reading() as tx:
-            return views.lot_list(tx, practice, limit, offset)
+            return breakers.shown(tx, views.lot_list(tx, practice, limit, offset))
 
     def fse(self, practice: str, number: int) -> FseRow:
         """One FSE of this practice; StoreError (code unknown) when there is none."""
@@ -390,7 +416,7 @@ class Store:
     def lot(self, practice: str, lot_id: str) -> LotRow:
         """One lot of this practice; StoreError (code unknown) when there is none."""
         with self._database.reading() as tx:
-            return details.one_lot(tx, practice, lot_id)
+            return breakers.shown(tx, [details.one_lot(tx, practice, lot_id)])[0]
 
     def fse_of_lot(self, practice: str, lot_id: str) -> list[int]:
         """The numbers of the FSE in a lot of this practice."""
@@ -461,7 +487,8 @@ class Store:
     ) -> Page[LotRow]:
         """Lots by their day, those in one of `states` when any is named."""
         with self._database.reading() as tx:
-            return lists.lot_page(tx, practice, states, wanted)
+            page = lists.lot_page(tx, practice, states, wanted)
+            return replace(page, rows=tuple(breakers.shown(tx, page.rows)))
 
     def payments_matched(self, practice: str, wanted: Wanted = FIRST_PAGE) -> Page[PaymentMatch]:
         """What payment returns said of this practice's FSE, beside what these had asked for."""

@@ -119,6 +119,8 @@ def test_a_relay_that_is_down_parks_nothing(line: Line) -> None:
     line.clock.advance(timedelta(minutes=15))
     relay = Relay()
     turn(line, relay)
+    assert len(relay.taken) == 1, "one lot is tried before the others"
+    turn(line, relay)
     assert {raw for _, _, raw in relay.taken} == {lot.message for lot in lots}
 
 
