@@ -18,9 +18,10 @@ from typing import Protocol
 from gateway.clock import Clock
 from gateway.clock_watch import ClockWatch
 from gateway.complaints import Complaints, Say
-from gateway.delivery import Sender, Sent, send_due
+from gateway.delivery import RELAY, Sender, Sent, send_due
 from gateway.desk import Desk
 from gateway.errors import GatewayError
+from gateway.exchange.breaker import Lane
 from gateway.lists import OppositionSource
 from gateway.lots.sealing import SealedLot
 from gateway.practice import Practice
@@ -51,7 +52,8 @@ class Daemon:
     """The practices of one gateway. `run(stop)` works until told to stop; `turn()` does once all that is due.
 
     `sends`: False when another gateway of the same store sends and collects. `source`: who is asked for the
-    opposition list.
+    opposition list. `again`: a second connection to the relay, for what failed before; `relay`: its name as
+    a line of the exchange.
     """
 
     seats: Sequence[Seat]
@@ -62,11 +64,14 @@ class Daemon:
     pause: float = 0.5
     sends: bool = True
     source: OppositionSource | None = None
+    again: Line | None = None
+    relay: str = RELAY
     manager: ServiceManager = field(default_factory=ServiceManager)
     pulse: Pulse = field(init=False, repr=False)
     complaints: Complaints = field(init=False, repr=False)
     clock_watch: ClockWatch = field(init=False, repr=False)
     _line: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _again: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _failure: GatewayError | None = None
     _forgot_at: float = NEVER
@@ -139,16 +144,26 @@ class Daemon:
         """Lots of every kept FSE at every desk whose CPS is unlocked."""
         return [lot for seat in self.seats if seat.desk is not None for lot in seat.close_lots()]
 
-    def send_now(self) -> Sent:
-        """One pass of sending; a pass that is under way is waited for."""
-        with self._line:
-            beating = _Beating(self.sender, lambda: self.pulse.beat("send"))
-            return send_due(self.store, beating, self.clock, self.practice.rng)
+    def send_now(self, of: str | None = None) -> Sent:
+        """One pass of sending; a pass that is under way is waited for. `of`: tell of this practice's lots."""
+        if self.again is None:
+            return self._pass(self.sender, "send", Lane.ALL, of)
+        fresh = self._pass(self.sender, "send", Lane.FRESH, of)
+        return fresh.and_also(self._pass(self.again, "send again", Lane.AGAIN, of))
+
+    def _pass(self, sender: Sender, loop: str, lane: Lane, of: str | None = None) -> Sent:
+        with self._again if lane is Lane.AGAIN else self._line:
+            beating = _Beating(sender, partial(self.pulse.beat, loop))
+            return send_due(
+                self.store, beating, self.clock, self.practice.rng, relay=self.relay, lane=lane, of=of
+            )
 
     def _works(self) -> dict[str, Callable[[], None]]:
         """What each loop does at every turn."""
         desks = {_desk_loop(seat): partial(self._turn, seat) for seat in self.seats if seat.has_reader}
         beside = {"send": self._send, "collect": self._collect} if self.sends else {}
+        if self.sends and self.again is not None:
+            beside["send again"] = self._send_again
         lists = {"lists": self._fetch} if self.source is not None else {}
         return {**desks, **beside, **lists, "keep": self._keep}
 
@@ -192,7 +207,9 @@ class Daemon:
         """Let what is being sent end; a relay that is too slow gets the same bytes after the next start."""
         left = wait(loops, GRACE_SECONDS).not_done
         while left:
-            self.sender.abort()
+            for sender in (self.sender, self.again):
+                if sender is not None:
+                    sender.abort()
             left = wait(left, self.pause).not_done
 
     def _watch(self, stop: threading.Event) -> None:
@@ -225,7 +242,15 @@ class Daemon:
                 self.store.audit("clock stepped", f"{seat.id}/clock", f"{seconds:+.0f} s", practice=seat.id)
 
     def _send(self) -> None:
-        done = self.send_now()
+        lane = Lane.ALL if self.again is None else Lane.FRESH
+        self._tell(self._pass(self.sender, "send", lane))
+
+    def _send_again(self) -> None:
+        """What failed before, and lines that are held: beside new work, which does not wait for it."""
+        if self.again is not None:
+            self._tell(self._pass(self.again, "send again", Lane.AGAIN))
+
+    def _tell(self, done: Sent) -> None:
         if done.sent or done.failed or done.parked or done.overdue:
             self.say(
                 f"lots: {done.sent} sent, {done.failed} to send again, "

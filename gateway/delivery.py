@@ -86,6 +86,11 @@ class Sent:
     overdue: int = 0
     why: str = field(default="", compare=False)
 
+    def and_also(self, other: Sent) -> Sent:
+        """Two passes together."""
+        counts = (self.sent + other.sent, self.failed + other.failed, self.parked + other.parked)
+        return Sent(*counts, self.overdue + other.overdue, self.why or other.why)
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:
@@ -108,16 +113,18 @@ def send_due(
     backoff: Backoff | None = None,
     relay: str = RELAY,
     lane: Lane = Lane.ALL,
+    of: str | None = None,
 ) -> Sent:
     """One pass: mark overdue lots, claim what is due, send the same bytes, note what happened.
 
     `beside`: more connections to the same relay; lots then go side by side, one per connection. `relay`: the
-    name of the line that all of them take; `lane`: what this pass is for.
+    name of the line that all of them take; `lane`: what this pass is for; `of`: tell of one practice's lots.
     """
     silent = () if lane is Lane.FRESH else store.overdue(clock.now())
+    mine = [row for row in silent if of in (None, row.practice)]
     done = Sent(
-        overdue=sum(row.state is LotState.OVERDUE for row in silent),
-        parked=sum(row.state is LotState.PARKED for row in silent),
+        overdue=sum(row.state is LotState.OVERDUE for row in mine),
+        parked=sum(row.state is LotState.PARKED for row in mine),
     )
     senders = (sender, *beside)
     claimed = store.claim_due(clock.now(), limit, LEASE, relay, lane)
@@ -132,9 +139,10 @@ def send_due(
             left = [lot for lot in lots if not moment.has_failed(lot, bears)]
             untried += [lot.id for lot in lots if lot not in left]
             failures = list(lanes.map(_send, senders, left))
-            for state, failure in zip(_note(store, left, failures, moment), failures, strict=True):
+            for lot, state, failure in zip(left, _note(store, left, failures, moment), failures, strict=True):
                 in_a_row = 0 if state is LotState.SENT else in_a_row + 1
-                done = _count(done, state, failure)
+                if of in (None, lot.practice):
+                    done = _count(done, state, failure)
     untried += [lot.id for lot in waiting]
     if untried:
         store.give_back(untried)
