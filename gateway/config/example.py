@@ -45,9 +45,9 @@ certificate = "trust/receiver.cert.pem" # lots are encrypted to it; of a list, t
 [trust]
 directory = "trust"                   # roots, authorities and revocation lists
 opposition = "opposition.txt"         # the list of opposed cards
-# publisher = "http://127.0.0.1:8425" # asked for newer lists; without it another program brings them
-# publisher_hours = 6                 # how often
-# publisher_remote = true             # the publisher may be another machine
+# opposition_source = "http://127.0.0.1:8430"   # asked for newer lists; else another program brings them
+# opposition_minutes = 10             # how often
+# opposition_remote = true            # it may be another machine
 
 [store]
 url = "sqlite:///var/gateway.db"      # or postgresql://USER@HOST/DATABASE, which several gateways share

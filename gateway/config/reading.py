@@ -27,6 +27,7 @@ from gateway.config.values import (
     StoreConfig,
 )
 from gateway.errors import InputError
+from gateway.exchange.address import checked
 
 SECTIONS = (
     "practice", "reader", "receiver", "store", "trust", "mailbox", "inbox", "paper", "lots", "api", "page",
@@ -224,12 +225,17 @@ def _image(folder: Path, slot: str) -> str:
 
 
 def _publisher(section: Section) -> PublisherConfig | None:
-    """Who is asked for newer opposition lists; None when the file is brought by something else."""
-    every = section.number("publisher_hours", 1, 24, 6)
-    allow_remote = section.flag("publisher_remote")
-    if not section.holds("publisher"):
+    """Who is asked for the opposition list."""
+    minutes = section.number("opposition_minutes", 0, 24 * 60, 10)
+    allow_remote = section.flag("opposition_remote")
+    if not section.holds("opposition_source"):
         return None
-    return PublisherConfig(section.text("publisher"), allow_remote, every)
+    url = section.text("opposition_source")
+    try:
+        checked(url, allow_remote=allow_remote)
+    except InputError as wrong:
+        raise section.wrong("opposition_source", str(wrong)) from None
+    return PublisherConfig(url, allow_remote, minutes)
 
 
 def _receiver(section: Section) -> ReceiverConfig:

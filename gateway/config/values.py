@@ -72,11 +72,14 @@ class ReceiverConfig:
 
 @dataclass(frozen=True, slots=True)
 class PublisherConfig:
-    """Who is asked for newer opposition lists, every so many hours. `allow_remote`: on another machine."""
+    """Who is asked for newer opposition lists, every so many minutes (0: at every turn).
+
+    `allow_remote`: it may be on another machine.
+    """
 
     url: str
     allow_remote: bool
-    every_hours: int
+    minutes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,14 @@ nothing of an answer is kept but its status and its body.
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from urllib.parse import SplitResult, urlsplit
 
-from gateway.errors import ExchangeError, InputError
+from gateway.errors import ExchangeError
+from gateway.exchange.address import checked
 
 _CHUNK = 64 * 1024
 
@@ -80,29 +79,3 @@ class Fetcher:
         if response.length:  # the peer hung up before the end that it announced
             raise ExchangeError(f"{self.base} broke off in the middle; it will be tried again")
         return b"".join(pieces)
-
-
-def checked(base: str, *, allow_remote: bool = False) -> SplitResult:
-    """The parts of the address of a publisher; InputError when it is none, or not of this machine."""
-    try:
-        parts = urlsplit(base)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise InputError("must be an address such as http://127.0.0.1:8430") from None
-    plain = base.isascii() and base.isprintable() and not set(base) & set(' "<>\\^`{|}')
-    if parts.scheme not in ("http", "https") or not host or not plain or parts.query or parts.fragment:
-        raise InputError("must be an address such as http://127.0.0.1:8430")
-    if parts.username is not None or parts.password is not None:
-        raise InputError("must hold no name and no password: what is published needs none")
-    if host.rstrip(".").endswith("rss.fr"):
-        raise InputError("names rss.fr, which is never resolved: give the publisher of the bench")
-    if not (allow_remote or host == "localhost" or _is_loopback(host)):
-        raise InputError("is not of this machine: set allow_remote of [trust] to ask another one")
-    return parts
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -282,10 +282,14 @@ def test_keys_that_overlap() -> None:
 def test_a_publisher_of_opposition_lists() -> None:
     """Off unless named; asked every six hours unless said."""
     assert parse_config(example_config(), HERE).publisher is None
-    text = example_config().replace("# publisher = ", "publisher = ")
-    assert parse_config(text, HERE).publisher == PublisherConfig("http://127.0.0.1:8425", False, 6)
-    with pytest.raises(InputError, match=r"publisher_hours of \[trust\] must be a whole number from 1 to 24"):
-        parse_config(text.replace("# publisher_hours = 6", "publisher_hours = 25"), HERE)
+    text = example_config().replace("# opposition_source = ", "opposition_source = ")
+    assert parse_config(text, HERE).publisher == PublisherConfig("http://127.0.0.1:8430", False, 10)
+    with pytest.raises(InputError, match=r"opposition_minutes of \[trust\] must be a whole number from 0 to"):
+        parse_config(text.replace("# opposition_minutes = 10", "opposition_minutes = -1"), HERE)
+    elsewhere = text.replace("http://127.0.0.1:8430", "https://lists.example.test")
+    with pytest.raises(InputError, match=r"line \d+, opposition_source of \[trust\] is not of this machine"):
+        parse_config(elsewhere, HERE)
+    assert parse_config(elsewhere.replace("# opposition_remote", "opposition_remote"), HERE).publisher
 
 
 def with_store(*lines: str) -> str:
@@ -369,7 +373,7 @@ def test_page_and_log(tmp_path: Path) -> None:
 def test_every_commented_key_of_the_example_is_known(tmp_path: Path) -> None:
     """What the example explains can be switched on as it is written."""
     text = example_config()
-    for key in ("practitioners", "name", "practice", "sends", "publisher = ", "publisher_hours", "[api]",
+    for key in ("practitioners", "name", "practice", "sends", "opposition_source", "opposition_minutes", "[api]",
                 "port = 8420", "tokens", "session_minutes", "session_sheets", "[page]", "enabled", "language",
                 "[log]", "level", "format", "file"):  # fmt: skip
         assert f"\n# {key}" in text, key

@@ -14,7 +14,8 @@ import pytest
 from gateway.clock import SimulatedClock
 from gateway.cms.signed import SoftwareSigner, sign
 from gateway.errors import CardRefusal, ExchangeError, GatewayError, InputError, TrustError
-from gateway.exchange.fetch import Answer, Fetcher, checked
+from gateway.exchange.address import checked
+from gateway.exchange.fetch import Answer, Fetcher
 from gateway.lists import OppositionSource
 from gateway.pki import OppositionList
 from gateway.pki.opposition import FRESH_FOR, Opposition, encode_base, encode_update
