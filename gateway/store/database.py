@@ -6,10 +6,10 @@ What SQLite or PostgreSQL says and wants stands in `sqlite.py` and `postgres.py`
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy.engine import Connection
 
@@ -56,6 +56,13 @@ STEPS = (
 durable) and `<step>-after`."""
 
 
+_Result = TypeVar("_Result")
+_TRIES = 4
+
+POSTGRES = ("postgresql:", "postgres:")
+"""How the address of a store in PostgreSQL begins."""
+
+
 class Backend(Protocol):
     """What a kind of database does for the store."""
 
@@ -75,6 +82,10 @@ class Backend(Protocol):
 
     def connect(self) -> AbstractContextManager[Connection]:
         """SQLAlchemy's own connection, with no transaction open: for making and changing tables."""
+        ...
+
+    def enter(self, connection: Connection) -> None:
+        """For the length of this transaction no other gateway makes or changes tables."""
         ...
 
     def driver(self, connection: Connection) -> Driver:
@@ -134,7 +145,7 @@ class Database:
         self._clock = clock
         self._key = key
         self._mine = threading.local()  # the transaction that a thread is in
-        self.backend: Backend = SqliteFile(url, read_only=read_only)
+        self.backend = _backend(url, read_only=read_only, owner=owner)
         try:
             self._open(rng, read_only)
         except BaseException:
@@ -145,6 +156,7 @@ class Database:
         key_at = key_place(self._key, self.backend.default_key)
         with self.backend.connect() as connection:
             with connection.begin():
+                self.backend.enter(connection)
                 runner, place = Runner(self.backend.driver(connection)), self.backend.place
                 found = take_up(connection, runner, place, key_at, rng, read_only=read_only)
                 self._vault, self._trail = found
@@ -167,6 +179,21 @@ class Database:
     def close(self) -> None:
         """Close the database and give up the lock; closing twice is harmless."""
         self.backend.close()
+
+    def do(self, name: str, work: Callable[[Transaction], _Result]) -> _Result:
+        """One step and what it gives; when it meets a step of another gateway and loses, it is done again.
+
+        Inside `batch` it is not: the whole batch is undone, and its caller decides.
+        """
+        for _ in range(_TRIES - 1):
+            try:
+                with self.step(name) as transaction:
+                    return work(transaction)
+            except StoreError as problem:
+                if self.in_batch or not self.backend.is_passing(problem):
+                    raise
+        with self.step(name) as transaction:
+            return work(transaction)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Transaction]:
@@ -240,3 +267,14 @@ class Database:
         except BaseException:
             transaction.undone = True
             raise
+
+
+def _backend(url: str, *, read_only: bool, owner: str) -> Backend:
+    if not url.startswith(POSTGRES):
+        return SqliteFile(url, read_only=read_only)
+    try:
+        from gateway.store.postgres import PostgresDatabase  # noqa: PLC0415 - its driver is an extra
+    except ImportError:
+        sentence = "the store is in PostgreSQL, and the extra postgres is not installed"
+        raise StoreError(f"{sentence}: pip install 'vitale-gateway[postgres]'", code="driver") from None
+    return PostgresDatabase(url, read_only=read_only, owner=owner)

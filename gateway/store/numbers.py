@@ -16,9 +16,13 @@ from gateway.lots.numbering import (
     next_lot_number,
 )
 from gateway.store.database import Transaction
+from gateway.store.rows import NumberGiven
 from gateway.store.schema import moment, number, reservation
 
-_FSE, _LOT, _FILE, _MAIL = "fse", "lot", "file", "mail"
+FSE, LOT, FILE, MAIL = "fse", "lot", "file", "mail"
+ANYONE = ""
+"""The counters of no practice: where those begin that a store which came back from a backup does not know."""
+
 _FILES = 999_999
 
 _MINE = (number.c.practice == sa.bindparam("b_practice")) & (number.c.kind == sa.bindparam("b_kind"))
@@ -30,6 +34,7 @@ _ADVANCE = (
 )
 _SET = sa.update(number).where(_MINE)
 _LAST = sa.select(number.c.last).where(_MINE)
+_GIVEN = sa.select(number).where(number.c.practice != ANYONE).order_by(number.c.practice, number.c.kind)
 _FIRST = number.insert()
 _RESERVE = reservation.insert()
 _DAY = (reservation.c.practice == sa.bindparam("practice")) & (
@@ -45,7 +50,7 @@ def reserve_fse(tx: Transaction, practice: str, count: int) -> range:
     """The next `count` FSE numbers of a practice."""
     if count < 1:
         raise StoreError(f"{count} FSE numbers cannot be reserved: ask for at least one", code="input")
-    last = _advance(tx, practice, _FSE, count)
+    last = _advance(tx, practice, FSE, count)
     if last > MAX_INVOICE_NUMBER:
         raise StoreError(f"practice {practice} has used its {MAX_INVOICE_NUMBER} FSE numbers", code="numbers")
     first = last - count + 1
@@ -53,9 +58,14 @@ def reserve_fse(tx: Transaction, practice: str, count: int) -> range:
     return range(first, last + 1)
 
 
+def given(tx: Transaction) -> list[NumberGiven]:
+    """The last number of each kind that each practice was given."""
+    return [NumberGiven(row.practice, row.kind, row.last) for row in tx.rows(_GIVEN)]
+
+
 def is_reserved(tx: Transaction, practice: str, fse_number: int) -> bool:
     """Whether an FSE number was given out by this store."""
-    row = tx.first(_LAST, {"b_practice": practice, "b_kind": _FSE})
+    row = tx.first(_LAST, {"b_practice": practice, "b_kind": FSE})
     return row is not None and 1 <= fse_number <= row.last
 
 
@@ -64,8 +74,8 @@ def reserve_lot(tx: Transaction, practice: str, destination: str, lot_date: date
     numbers = LotNumbers(
         lot_number=_free_lot_number(tx, practice, lot_date.isoformat()),
         lot_date=lot_date,
-        file_id=file_id((_advance(tx, practice, _FILE, 1) - 1) % _FILES + 1),
-        compostage=compostage(moment(tx.at), _advance(tx, practice, _MAIL, 1)),
+        file_id=file_id((_advance(tx, practice, FILE, 1) - 1) % _FILES + 1),
+        compostage=compostage(moment(tx.at), _advance(tx, practice, MAIL, 1)),
     )
     row = {
         "practice": practice,
@@ -84,14 +94,14 @@ def reserve_lot(tx: Transaction, practice: str, destination: str, lot_date: date
 
 
 def _free_lot_number(tx: Transaction, practice: str, day: str) -> int:
-    row = tx.first(_LAST, {"b_practice": practice, "b_kind": _LOT})
+    row = tx.first(_LAST, {"b_practice": practice, "b_kind": LOT})
     candidate = next_lot_number(row.last if row else 0)
     if _is_taken(tx, practice, day, candidate):
         candidate = _search(tx, practice, day, candidate)
     if row is None:
-        tx.run(_FIRST, {"practice": practice, "kind": _LOT, "last": candidate})
+        tx.run(_FIRST, {"practice": practice, "kind": LOT, "last": candidate})
     else:
-        tx.run(_SET, {"b_practice": practice, "b_kind": _LOT, "last": candidate})
+        tx.run(_SET, {"b_practice": practice, "b_kind": LOT, "last": candidate})
     return candidate
 
 
@@ -116,5 +126,7 @@ def _advance(tx: Transaction, practice: str, kind: str, count: int) -> int:
     row = tx.first(_ADVANCE, {"b_practice": practice, "b_kind": kind, "b_count": count})
     if row is not None:
         return int(row.last)
-    tx.run(_FIRST, {"practice": practice, "kind": kind, "last": count})
-    return count
+    begin = tx.first(_LAST, {"b_practice": ANYONE, "b_kind": kind})
+    last = count + (begin.last if begin is not None else 0)
+    tx.run(_FIRST, {"practice": practice, "kind": kind, "last": last})
+    return last

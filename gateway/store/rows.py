@@ -280,3 +280,12 @@ class Counts:
     unmatched: int
     late: int
     shares: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberGiven:
+    """The last number of a kind (fse, lot, file, mail) that a practice was given."""
+
+    practice: str
+    kind: str
+    last: int

@@ -100,6 +100,10 @@ class SqliteFile:
         with self._guard, self.translated():
             yield self._usable()
 
+    def enter(self, connection: Connection) -> None:
+        """The lock beside the file has decided who makes tables."""
+        del connection
+
     def driver(self, connection: Connection) -> SqliteDriver:
         """Our driver in the transaction of SQLAlchemy's connection."""
         return SqliteDriver(driver_of(connection))
@@ -193,6 +197,16 @@ def path_of(url: str) -> Path:
         )
         raise StoreError(f"{sentence} or postgresql://user@host/database", code="url")
     return Path(os.path.realpath(path))
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Nobody else works on the store meanwhile; StoreError (in-use) when somebody does."""
+    lock = _take_lock(path)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _take_lock(path: Path) -> int:

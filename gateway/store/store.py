@@ -127,8 +127,7 @@ class Store:
     def reserve_fse_numbers(self, practice: str, count: int) -> range:
         """`count` consecutive numbers in one transaction."""
         self._refuse_in_batch()
-        with self._database.step("reserve-fse") as tx:
-            return numbers.reserve_fse(tx, practice, count)
+        return self._database.do("reserve-fse", lambda tx: numbers.reserve_fse(tx, practice, count))
 
     def reserve_lot(self, practice: str, destination: str, lot_date: date) -> LotNumbers:
         """Lot number, file id and compostage for one lot."""
@@ -137,8 +136,12 @@ class Store:
     def reserve_lots(self, practice: str, destinations: Sequence[str], lot_date: date) -> list[LotNumbers]:
         """The numbers of several lots, one per destination named, in one transaction."""
         self._refuse_in_batch()
-        with self._database.step("reserve-lot") as tx:
-            return [numbers.reserve_lot(tx, practice, destination, lot_date) for destination in destinations]
+        return self._database.do(
+            "reserve-lot",
+            lambda tx: [
+                numbers.reserve_lot(tx, practice, destination, lot_date) for destination in destinations
+            ],
+        )
 
     def _refuse_in_batch(self) -> None:
         if self._database.in_batch:
@@ -154,8 +157,7 @@ class Store:
 
     def keep_fse(self, fse: StoredFse) -> None:
         """Keep one signed FSE; the same bytes under the same number again change nothing."""
-        with self._database.step("keep-fse") as tx:
-            sheets.keep(tx, fse)
+        self._database.do("keep-fse", lambda tx: sheets.keep(tx, fse))
 
     def fse_waiting(self, practice: str | None = None, limit: int = 1000) -> list[WaitingGroup]:
         """Signed FSE that are in no lot yet, grouped by what may share a lot, most urgent group first.
@@ -190,8 +192,9 @@ class Store:
 
         `demands`: it holds the DRE of these FSE.
         """
-        with self._database.step("keep-lot") as tx:
-            outbox.keep(tx, practice, sealed, fse_numbers, demands=demands)
+        self._database.do(
+            "keep-lot", lambda tx: outbox.keep(tx, practice, sealed, fse_numbers, demands=demands)
+        )
 
     # Beside the straight line
 
@@ -202,13 +205,11 @@ class Store:
 
     def sign_fse(self, practice: str, number: int, body: bytes, share: bytes = b"") -> None:
         """An FSE that waited is signed: `body` is all of it, `share` its DRE; refused when it is signed."""
-        with self._database.step("sign-fse") as tx:
-            flows.sign(tx, practice, number, body, share)
+        self._database.do("sign-fse", lambda tx: flows.sign(tx, practice, number, body, share))
 
     def cancel(self, practice: str, number: int, reason: str) -> None:
         """Withdraw an FSE that is in no lot yet; StoreError (state) when it is."""
-        with self._database.step("cancel") as tx:
-            flows.cancel(tx, practice, number, reason)
+        self._database.do("cancel", lambda tx: flows.cancel(tx, practice, number, reason))
 
     def check_rectifiable(self, practice: str, number: int) -> bool:
         """Whether a new FSE may ask for the complementary share again; StoreError when none may be made."""
@@ -232,13 +233,11 @@ class Store:
 
     def twin_written(self, practice: str, number: int) -> None:
         """The paper twin of this FSE is durably in its folder."""
-        with self._database.step("twin-written") as tx:
-            flows.twin_written(tx, practice, number)
+        self._database.do("twin-written", lambda tx: flows.twin_written(tx, practice, number))
 
     def keep_place(self, practice: str, practitioner: str, body: bytes) -> None:
         """Keep what a CPS says of one place of practice, for FSE made while it is away."""
-        with self._database.step("keep-place") as tx:
-            flows.keep_place(tx, practice, practitioner, body)
+        self._database.do("keep-place", lambda tx: flows.keep_place(tx, practice, practitioner, body))
 
     def place_of(self, practice: str, practitioner: str) -> bytes:
         """What is kept of a place of practice; b"" for one never seen."""
@@ -252,8 +251,9 @@ class Store:
 
         Lines that fail hold their lots back (gateway.exchange.breaker); `relay`: the line of all of them.
         """
-        with self._database.step("claim") as tx:
-            return outbox.claim(tx, now, limit, lease, self.owner, relay, lane)
+        return self._database.do(
+            "claim", lambda tx: outbox.claim(tx, now, limit, lease, self.owner, relay, lane)
+        )
 
     def breakers(self) -> list[Breaker]:
         """Every line that has failed since it last worked: the relay, domains that lots go to."""
@@ -262,38 +262,34 @@ class Store:
 
     def note_line(self, name: str, line: Breaker | None) -> None:
         """A line has failed once more; None: it works again."""
-        with self._database.step("line") as tx:
-            breakers.note(tx, name, line)
+        self._database.do("line", lambda tx: breakers.note(tx, name, line))
 
     def sent(self, lot_id: str, ack_due: datetime) -> None:
         """The relay took the lot; a receipt is expected before `ack_due`."""
-        with self._database.step("sent") as tx:
-            outbox.sent(tx, lot_id, ack_due, self.owner)
+        self._database.do("sent", lambda tx: outbox.sent(tx, lot_id, ack_due, self.owner))
 
     def failed(self, lot_id: str, reason: str, next_attempt_at: datetime, *, counted: bool = True) -> None:
         """This attempt failed; the same bytes go again then. `counted`: it may be the fault of the lot."""
-        with self._database.step("failed") as tx:
-            outbox.failed(tx, lot_id, reason, next_attempt_at, self.owner, counted=counted)
+        self._database.do(
+            "failed",
+            lambda tx: outbox.failed(tx, lot_id, reason, next_attempt_at, self.owner, counted=counted),
+        )
 
     def give_back(self, lot_ids: Sequence[str]) -> None:
         """These claimed lots were not tried: they are due again at once, and no attempt is counted."""
-        with self._database.step("give-back") as tx:
-            outbox.give_back(tx, lot_ids, self.owner)
+        self._database.do("give-back", lambda tx: outbox.give_back(tx, lot_ids, self.owner))
 
     def park(self, lot_id: str, reason: str) -> None:
         """Take a lot out of the queue for a person to look at; nothing is deleted."""
-        with self._database.step("park") as tx:
-            outbox.park(tx, lot_id, reason, self.owner)
+        self._database.do("park", lambda tx: outbox.park(tx, lot_id, reason, self.owner))
 
     def release(self, lot_id: str, reason: str) -> None:
         """A person puts a parked lot back into the queue: the same bytes, counters afresh."""
-        with self._database.step("release") as tx:
-            outbox.release(tx, lot_id, reason)
+        self._database.do("release", lambda tx: outbox.release(tx, lot_id, reason))
 
     def overdue(self, now: datetime, limit: int = 1000) -> list[LotRow]:
         """Sent lots whose receipt is late: OVERDUE and due again, or PARKED after MAX_SENDS sends."""
-        with self._database.step("overdue") as tx:
-            return outbox.overdue(tx, now, limit)
+        return self._database.do("overdue", lambda tx: outbox.overdue(tx, now, limit))
 
     def line_took_another(self, lot_id: str, since: datetime) -> bool:
         """Whether another lot for the same domain left since then (so that this one is itself to blame)."""
@@ -307,8 +303,7 @@ class Store:
 
         StoreError (reader-taken), naming the other owner and the end of its lease, while there is one.
         """
-        with self._database.step("take-reader") as tx:
-            return readers.take(tx, name, owner, lease)
+        return self._database.do("take-reader", lambda tx: readers.take(tx, name, owner, lease))
 
     def keep_reader(self, name: str, owner: str, lease: timedelta) -> datetime:
         """Renew the lease; StoreError (reader-taken) when another gateway took the reader over meanwhile."""
@@ -316,15 +311,13 @@ class Store:
 
     def give_reader_back(self, name: str, owner: str) -> None:
         """Another gateway may take the reader at once; nothing when it is another's already."""
-        with self._database.step("take-reader") as tx:
-            readers.give_back(tx, name, owner)
+        self._database.do("take-reader", lambda tx: readers.give_back(tx, name, owner))
 
     # Answers under an idempotency key
 
     def keep_answer(self, kept: KeptAnswer) -> None:
         """Keep what a program is answered; inside `batch()`, together with what was done for it."""
-        with self._database.step("keep-answer") as tx:
-            answers.keep(tx, kept)
+        self._database.do("keep-answer", lambda tx: answers.keep(tx, kept))
 
     def kept_answer(self, practice: str, client: str, key: str) -> KeptAnswer | None:
         """What this program was answered under this key, or None."""
@@ -338,15 +331,19 @@ class Store:
 
         `raw` is the returned file as verified: it is kept as proof.
         """
-        with self._database.step("post-receipt") as tx:
-            return returns.post_receipt(tx, arl, returns.Return(raw, message_key, practice))
+        return self._database.do(
+            "post-receipt",
+            lambda tx: returns.post_receipt(tx, arl, returns.Return(raw, message_key, practice)),
+        )
 
     def post_payment(
         self, payments: Sequence[Payment], raw: bytes, message_key: str, practice: str
     ) -> list[PaymentOutcome]:
         """Post every payment of one NOEMIE return; idempotent."""
-        with self._database.step("post-payment") as tx:
-            return returns.post_payments(tx, payments, returns.Return(raw, message_key, practice))
+        return self._database.do(
+            "post-payment",
+            lambda tx: returns.post_payments(tx, payments, returns.Return(raw, message_key, practice)),
+        )
 
     def post_unreadable(self, raw: bytes, message_key: str, reason: str, practice: str = "") -> bool:
         """Keep a message that could not be opened or believed, with the reason; False when known already."""
@@ -362,8 +359,9 @@ class Store:
             raise StoreError(
                 f"the law asks for {LEGAL_RETENTION_DAYS} days of doubles, not {days}", code="retention"
             )
-        with self._database.step("purge") as tx:
-            return purge.forget_bodies(tx, stamp(now - timedelta(days=days)))
+        return self._database.do(
+            "purge", lambda tx: purge.forget_bodies(tx, stamp(now - timedelta(days=days)))
+        )
 
     def audit(
         self, what: str, ref: str, detail: str = "", who: str = "gateway", *, practice: str = ""
@@ -372,8 +370,7 @@ class Store:
 
         `practice`: whose chain it belongs to; the gateway's own without one.
         """
-        with self._database.step("audit") as tx:
-            tx.audit(what, ref, detail, who, practice=practice)
+        self._database.do("audit", lambda tx: tx.audit(what, ref, detail, who, practice=practice))
 
     def audit_records(self, practice: str | None = None) -> list[AuditRecord]:
         """The whole trail, or the chain of one practice, oldest first."""
