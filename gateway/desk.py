@@ -26,12 +26,17 @@ class Reader(Protocol):
         """The slot of this name; ReaderError when there is none."""
         ...
 
+    def close(self) -> None:
+        """Let every card go."""
+        ...
+
 
 class Desk:
     """Opens and closes sessions; holds the PIN of nobody."""
 
     def __init__(self, reader: Reader, *, vitale_slot: str = "Vitale", cps_slot: str = "CPS") -> None:
         self._vitale_slot, self._cps_slot = reader.slot(vitale_slot), reader.slot(cps_slot)
+        self._reader = reader
         self._cps: CpsSession | None = None
         self.sitting: Sitting | None = None
         """How long and for how many FSE one PIN is good; None: until the CPS leaves its slot."""
@@ -108,6 +113,10 @@ class Desk:
         if session is not None:
             with suppress(ReaderError):
                 session.close()
+
+    def close(self) -> None:
+        """The reader lets every card go; nothing is done here any more."""
+        self._reader.close()
 
     @property
     def cps(self) -> CpsSession:

@@ -32,7 +32,8 @@ class Inbox:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._taken, self._done = path, path / "taken", path / "done"
+        self.path = self._path = path
+        self._taken, self._done = path / "taken", path / "done"
         with self._at_work():
             for folder in (path, self._taken, self._done):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -17,8 +18,9 @@ from typing import Any
 from gateway.complaints import Complaints, Say
 from gateway.delivery import Collected, Mailbox, collect
 from gateway.desk import Desk
-from gateway.errors import CardRefusal, GatewayError
+from gateway.errors import CardRefusal, GatewayError, StoreError
 from gateway.inbox import Inbox
+from gateway.lease import ReaderLease
 from gateway.lots.sealing import SealedLot
 from gateway.office import accepted, bill_act, unlock
 from gateway.paper import write_twins
@@ -41,10 +43,11 @@ class Seat:
     """One practice. `turn()` does once what is due at the desk, `collect()` what is in the mailbox.
 
     `reader`: the name of its reader in the settings; `desk`: None without one, or as long as it is not there:
-    then `opens` opens it (ReaderError while it cannot). `refresh` reads lists again that have changed.
-    `lot_after`: how long the oldest kept FSE waits for company before its lot is closed; `paper`: the folder
-    of the paper twins. `pin_pad`: a CPS that was put back is asked for its PIN on the reader's own pad, once
-    each time it is put in. `has_api`: software may give the PIN, close lots and send them meanwhile.
+    then `opens` opens it (ReaderError while it cannot), under the `lease` when gateways share a store.
+    `refresh` reads lists again that have changed. `lot_after`: how long the oldest kept FSE waits for company
+    before its lot is closed; `paper`: the folder of the paper twins. `pin_pad`: a CPS that was put back is
+    asked for its PIN on the reader's own pad, once each time it is put in. `has_api`: software may give the
+    PIN, close lots and send them meanwhile.
     """
 
     practice: Practice
@@ -56,6 +59,7 @@ class Seat:
     reader: str = "reader"
     driver: str = "emulated"
     opens: Callable[[], Desk] | None = None
+    lease: ReaderLease | None = None
     refresh: Callable[[Practice], Practice] = lambda practice: practice
     lot_after: timedelta = timedelta(minutes=30)
     paper: Path | None = None
@@ -110,6 +114,7 @@ class Seat:
         """Once through what is due at the desk. One part that fails does not stop the others."""
         guard = self.complaints.guard
         guard(self.look)
+        guard(self._keep_reader)
         guard(self._open)
         if self.desk is None:
             return
@@ -149,8 +154,14 @@ class Seat:
     def leave(self) -> None:
         """End in good order: the CPS is locked, a PIN that waits is forgotten."""
         self._pin = None
-        if self.desk is not None:
-            self.desk.lock()
+        if self.desk is None:
+            return
+        self.desk.lock()
+        if self.opens is not None:  # opened here
+            self.desk.close()
+        if self.lease is not None:
+            with suppress(GatewayError):  # it ends by itself
+                self.lease.give_back()
 
     def interrupted(self) -> None:
         """Say which care acts an earlier run was stopped in."""
@@ -163,10 +174,24 @@ class Seat:
             return
         with self._opening:
             try:
+                if self.lease is not None:
+                    self.lease.take()
                 self.desk, self.trouble = self.opens(), ""
             except (ReaderError, GatewayError) as problem:
                 self.trouble = str(problem)
                 raise
+
+    def _keep_reader(self) -> None:
+        """A reader that is another gateway's now is used no longer."""
+        if self.lease is None or self.desk is None:
+            return
+        try:
+            self.lease.keep()
+        except StoreError as problem:
+            desk, self.desk, self.trouble = self.desk, None, str(problem)
+            desk.lock()
+            desk.close()
+            raise
 
     def _open(self) -> None:
         """Try again to open a reader that was not there."""

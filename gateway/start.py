@@ -1,13 +1,17 @@
-"""From settings to a working gateway: reads keys, certificates and lists, opens store and reader."""
+"""From settings to a working gateway: reads keys, certificates and lists, opens store and readers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -15,16 +19,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from gateway.api.tokens import Tokens
 from gateway.billing.tables import Tables
-from gateway.clock import Clock, Rng
+from gateway.clock import Clock, Rng, system_rng
 from gateway.cms.enveloped import DecryptionKey
-from gateway.cms.policy import policy_named
+from gateway.cms.policy import Policy, policy_named
+from gateway.complaints import Say
 from gateway.config import Config, PracticeConfig, ReaderConfig
 from gateway.daemon import Daemon
 from gateway.desk import Desk, Reader
 from gateway.errors import InputError
+from gateway.exchange.breaker import relay_line
+from gateway.exchange.fetch import Fetcher
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
+from gateway.lease import ReaderLease
+from gateway.lists import OppositionSource
 from gateway.pki import OppositionList, Trust, VitaleAuthority
 from gateway.practice import Practice
 from gateway.seat import Seat
@@ -32,27 +41,198 @@ from gateway.sitting import Sitting
 from gateway.store.store import Store
 
 DRIVERS = "vitale_gateway.reader_drivers"
+LOOK_SECONDS = 0.4
+"""Between two looks at the files of the lists, however many practices ask."""
 
 
-def open_practice(config: Config, clock: Clock, rng: Rng) -> Practice:
-    """Everything the line needs; GatewayError names the file that is missing or wrong."""
-    practice = config.practice
+@dataclass(frozen=True)
+class Shared:
+    """What every practice of one gateway uses: loaded once."""
+
+    tables: Tables
+    trust: Trust
+    vitale_authority: VitaleAuthority
+    opposition: OppositionList
+    policy: Policy
+    receivers: tuple[bytes, ...]
+    files: Mapping[bytes, Path]
+
+    @classmethod
+    def load(cls, config: Config) -> Self:
+        """GatewayError names the file that is missing or wrong."""
+        files: dict[bytes, Path] = {}
+        receiver = config.receiver
+        return cls(
+            tables=Tables.load(),
+            trust=Trust.load(config.trust),
+            vitale_authority=VitaleAuthority.load(config.trust),
+            opposition=_opposition(config.opposition),
+            policy=policy_named(receiver.policy),
+            receivers=tuple(
+                _certificate(path, files) for path in (receiver.certificate, *receiver.other_certificates)
+            ),
+            files=files,
+        )
+
+
+def open_store(config: Config, clock: Clock, rng: Rng = system_rng, *, read_only: bool = False) -> Store:
+    """The store of the settings, for work or for looking only."""
+    store = config.store
+    return Store(store.url, clock, rng=rng, owner=store.owner, key=store.key, read_only=read_only)
+
+
+def equip(
+    config: Config,
+    practice: PracticeConfig,
+    store: Store,
+    clock: Clock,
+    rng: Rng,
+    shared: Shared | None = None,
+) -> Practice:
+    """What the line needs for one practice; GatewayError names the file that is missing or wrong.
+
+    `shared`: what was loaded already, for another practice of these settings.
+    """
+    common = Shared.load(config) if shared is None else shared
+    files = dict(common.files)
+    keys = [
+        _decryption(certificate, key, files)
+        for certificate, key in zip(
+            (practice.certificate, *practice.other_certificates),
+            (practice.key, *practice.other_keys),
+            strict=True,
+        )
+    ]
     return Practice(
         id=practice.id,
         address=practice.address,
         clock=clock,
         rng=rng,
-        tables=Tables.load(),
-        trust=Trust.load(config.trust),
-        vitale_authority=VitaleAuthority.load(config.trust),
-        opposition=_opposition(config.opposition),
-        policy=policy_named(config.receiver.policy),
-        receiver_certificate=_certificate(config.receiver.certificate),
-        decryption=_decryption(practice),
+        tables=common.tables,
+        trust=common.trust,
+        vitale_authority=common.vitale_authority,
+        opposition=common.opposition,
+        policy=common.policy,
+        receiver_certificate=common.receivers[0],
+        other_receivers=common.receivers[1:],
+        decryption=keys[0],
+        other_keys=tuple(keys[1:]),
+        files=files,
         optam=practice.optam,
         zone=practice.zone,
         practitioners=practice.practitioners,
-        store=Store(config.store_url, clock),
+        store=store,
+    )
+
+
+def open_practice(config: Config, clock: Clock, rng: Rng, practice: str = "") -> Practice:
+    """One practice of the settings (the first one when none is named), and the store."""
+    chosen, shared = config.practice_named(practice) if practice else config.practice, Shared.load(config)
+    store = open_store(config, clock, rng)
+    try:
+        return equip(config, chosen, store, clock, rng, shared)
+    except BaseException:
+        store.close()
+        raise
+
+
+def open_seats(config: Config, store: Store, clock: Clock, rng: Rng, say: Say) -> list[Seat]:
+    """A seat for each practice, its reader not opened yet."""
+    shared, refresh, many = Shared.load(config), Refresher(config), len(config.practices) > 1
+    return [
+        _seat(
+            config,
+            equip(config, one, store, clock, rng, shared),
+            _named(one.id, say) if many else say,
+            refresh,
+        )
+        for one in config.practices
+    ]
+
+
+def _seat(config: Config, practice: Practice, say: Say, refresh: Refresher) -> Seat:
+    mine, reader = config.practice_named(practice.id), config.reader_of(practice.id)
+    seat = Seat(
+        practice,
+        None,
+        Inbox(mine.inbox),
+        Maildir(mine.mailbox),
+        say,
+        refresh=refresh,
+        lot_after=timedelta(minutes=config.lot_after_minutes),
+        has_api=config.api is not None,
+    )
+    if reader is not None:
+        seat.reader, seat.driver, seat.paper = reader.name, reader.driver, mine.paper
+        seat.opens = partial(open_desk, config, reader, practice.clock)
+        if config.store.is_shared:
+            seat.lease = ReaderLease(practice.store, reader.name, practice.clock)
+    return seat
+
+
+def _named(practice: str, say: Say) -> Say:
+    """Says which practice it is about."""
+
+    def said(sentence: str) -> None:
+        say(f"practice {practice}: {sentence}")
+
+    return said
+
+
+def open_desk(config: Config, reader: ReaderConfig, clock: Clock) -> Desk:
+    """The desk of one reader, with the limits of one PIN when the gateway has an API."""
+    opened = open_reader(reader)
+    try:
+        desk = Desk(opened)
+    except BaseException:
+        opened.close()
+        raise
+    if config.api is not None:
+        longest = timedelta(minutes=config.api.session_minutes)
+        desk.sitting = Sitting(clock, longest, config.api.session_sheets)
+    return desk
+
+
+def open_reader(config: ReaderConfig) -> Reader:
+    """The reader of the settings, through the driver registered under its name."""
+    found = entry_points(group=DRIVERS)
+    if config.driver not in found.names:
+        known = ", ".join(sorted(found.names)) or "none is installed"
+        raise InputError(f"reader driver {config.driver!r} is not known: choose one of {known}")
+    driver: Callable[..., Reader] = found[config.driver].load()
+    return driver(config.slots, alone=True) if config.alone else driver(config.slots)
+
+
+def open_daemon(config: Config, seats: Sequence[Seat], say: Say) -> Daemon:
+    """The daemon of the settings, ready to run."""
+    receiver, first = config.receiver, seats[0]
+    sender, again = (
+        SmtpSender(receiver.host, receiver.port, allow_remote=receiver.allow_remote) for _ in range(2)
+    )
+    return Daemon(
+        seats,
+        sender,
+        say,
+        again=again,
+        relay=relay_line(receiver.host, receiver.port),
+        retention_days=config.retention_days,
+        sends=receiver.sends,
+        source=_source(config, first),
+    )
+
+
+def _source(config: Config, seat: Seat) -> OppositionSource | None:
+    """Who is asked for newer opposition lists."""
+    publisher, practice = config.publisher, seat.practice
+    if publisher is None:
+        return None
+    return OppositionSource(
+        Fetcher(publisher.url, allow_remote=publisher.allow_remote),
+        config.opposition,
+        lambda: seat.practice.trust,
+        practice.clock,
+        practice.rng,
+        timedelta(minutes=publisher.minutes),
     )
 
 
@@ -69,58 +249,42 @@ def api_beside(config: Config, daemon: Daemon, tokens: Tokens) -> Iterator[int]:
         raise InputError(
             f"the API needs {missing.name}: pip install 'vitale-gateway[api]', or leave [api] out"
         ) from None
-    longest = timedelta(minutes=api.session_minutes)
-    for seat in daemon.seats:
-        seat.has_api = True
-        if seat.desk is not None:
-            seat.desk.sitting = Sitting(daemon.clock, longest, api.session_sheets)
     with serving(Service(daemon, tokens), api.address, api.port) as port:
         yield port
 
 
-def open_reader(config: ReaderConfig) -> Reader:
-    """The reader of the settings, through the driver registered under its name."""
-    found = entry_points(group=DRIVERS)
-    if config.driver not in found.names:
-        known = ", ".join(sorted(found.names)) or "none is installed"
-        raise InputError(f"reader driver {config.driver!r} is not known: choose one of {known}")
-    driver: Callable[..., Reader] = found[config.driver].load()
-    return driver(config.slots, alone=True) if config.alone else driver(config.slots)
-
-
-def open_daemon(config: Config, practice: Practice, desk: Desk, say: Callable[[str], None]) -> Daemon:
-    """The daemon of the settings, ready to run."""
-    receiver = config.receiver
-    seat = Seat(
-        practice,
-        desk,
-        Inbox(config.inbox),
-        Maildir(config.mailbox),
-        say,
-        driver=config.reader.driver,
-        paper=config.paper,
-        refresh=Refresher(config),
-        lot_after=timedelta(minutes=config.lot_after_minutes),
-    )
-    sender = SmtpSender(receiver.host, receiver.port, allow_remote=receiver.allow_remote)
-    return Daemon([seat], sender, say, retention_days=config.retention_days)
-
-
 class Refresher:
-    """Reads the revocation and opposition lists again when one of their files has changed."""
+    """Reads the revocation and opposition lists again when one of their files has changed.
 
-    def __init__(self, config: Config) -> None:
-        self._config, self._seen = config, self._stamp(config)
+    One for all practices of a gateway: the files are looked at now and then, and loaded once for all.
+    """
+
+    def __init__(self, config: Config, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._config, self._monotonic, self._guard = config, monotonic, threading.Lock()
+        self._seen, self._looked_at = self._stamp(config), monotonic()
+        self._lists: tuple[Trust, OppositionList] | None = None
 
     def __call__(self, practice: Practice) -> Practice:
         """The practice with the present lists; an unusable file leaves the lists that are held."""
-        stamp = self._stamp(self._config)
-        if stamp == self._seen:
+        with self._guard:
+            self._look()
+            lists = self._lists
+        if lists is None:
             return practice
+        trust, opposition = lists
+        if practice.trust is trust and practice.opposition is opposition:
+            return practice
+        return replace(practice, trust=trust, opposition=opposition)
+
+    def _look(self) -> None:
+        now = self._monotonic()
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at, stamp = now, self._stamp(self._config)
+        if stamp == self._seen:
+            return
         self._seen = stamp
-        return replace(
-            practice, trust=Trust.load(self._config.trust), opposition=_opposition(self._config.opposition)
-        )
+        self._lists = Trust.load(self._config.trust), _opposition(self._config.opposition)
 
     @staticmethod
     def _stamp(config: Config) -> tuple[tuple[str, int, int], ...]:
@@ -134,24 +298,26 @@ def _opposition(path: Path) -> OppositionList:
     return OppositionList.load(path)
 
 
-def _decryption(practice: PracticeConfig) -> DecryptionKey:
+def _decryption(certificate: Path, key: Path, files: dict[bytes, Path]) -> DecryptionKey:
     """The practice's own pair: another key could open none of the returns."""
-    key, certificate = _key(practice.key), _certificate(practice.certificate)
-    if x509.load_der_x509_certificate(certificate).public_key() != key.public_key():
+    private, public = _key(key), _certificate(certificate, files)
+    if x509.load_der_x509_certificate(public).public_key() != private.public_key():
         raise InputError(
-            f"{practice.key} is not the key of {practice.certificate}: "
-            "correct one of the two paths in the settings"
+            f"{key} is not the key of {certificate}: correct one of the two paths in the settings"
         )
-    return DecryptionKey(key, certificate)
+    return DecryptionKey(private, public)
 
 
-def _certificate(path: Path) -> bytes:
+def _certificate(path: Path, files: dict[bytes, Path]) -> bytes:
+    """A certificate (DER); `files` learns where it was read from."""
     try:
-        return x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
+        found = x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
     except OSError as problem:
         raise _unreadable(path, problem) from None
     except ValueError:
         raise InputError(f"{path} is not a certificate in PEM: correct its path in the settings") from None
+    files[found] = path
+    return found
 
 
 def _unreadable(path: Path, problem: OSError) -> InputError:

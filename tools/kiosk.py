@@ -204,7 +204,7 @@ def _run(options: argparse.Namespace) -> int:
     finally:
         base.state.ledger.close()
         with suppress(AttributeError):
-            reader.close()  # type: ignore[attr-defined]
+            reader.close()
     return 0
 
 

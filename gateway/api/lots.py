@@ -42,10 +42,10 @@ def close(gateway: Gateway, write: Writes) -> Response:
 @router.post("/send", response_model=shown.Sent)
 def send(gateway: Gateway, write: Writes) -> Response:
     """Send what is due now instead of at the next turn. A lot that failed waits for its own time."""
-    gateway.seat_of(write.caller)
+    seat = gateway.seat_of(write.caller)
 
     def work(_keep: object) -> Answer:
-        return Answer(200, asdict(gateway.daemon.send_now()))
+        return Answer(200, asdict(gateway.daemon.send_now(seat.id)))
 
     return gateway.once(write, work)
 

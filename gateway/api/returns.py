@@ -17,7 +17,7 @@ from gateway.store.states import FseState
 router = APIRouter(tags=["returns"])
 
 After = Annotated[int, Query(ge=0, le=2**53, description="Only records behind this one.")]
-Verify = Annotated[bool, Query(description="Check the whole trail as well, record by record.")]
+Verify = Annotated[bool, Query(description="Check the chain of this practice as well, record by record.")]
 
 
 @router.get("/payments", response_model=shown.Payments)
@@ -36,8 +36,7 @@ def refusals(gateway: Gateway, caller: Asks, limit: Limit = 50, offset: Offset =
         gateway.store.fse_list(caller.practice, limit + 1, offset, states), limit, offset
     )
     items = [_refused(gateway, caller.practice, row) for row in rows]
-    mine = gateway.daemon.seat(caller.practice) is not None  # the mailbox is that of the desk's practice
-    strays = [shown.stray(found) for found in gateway.store.unmatched(limit)] if mine else []
+    strays = [shown.stray(found) for found in gateway.store.unmatched(limit, caller.practice)]
     return shown.Refusals(items=items, next=following, unmatched=strays)
 
 
@@ -49,7 +48,7 @@ def audit(
     found = gateway.store.audit_of(caller.practice, after, limit + 1)
     items = [shown.record(kept) for kept in found[:limit]]
     following = items[-1].seq if len(found) > limit else None
-    whole = gateway.store.verify_audit() if verify else None
+    whole = gateway.store.verify_audit(caller.practice) if verify else None
     return shown.Trail(items=items, next=following, whole=whole)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
 
-from gateway.api.app import make_app
+from gateway.api.app import Page, make_app
 from gateway.api.limits import PatientProtocol
 from gateway.api.service import Service
-from gateway.errors import InputError
+from gateway.errors import GatewayError, InputError
 from gateway.redact import RedactingFilter
 
 BACKLOG, KEEP_ALIVE, GRACE = 64, 15, 2
@@ -24,12 +24,15 @@ MAX_HEAD = 16 * 1024
 
 @contextmanager
 def serving(service: Service, address: str, port: int) -> Iterator[int]:
-    """The API while the block runs; the port (that was free, when 0 was asked). InputError: it is taken."""
+    """The API while the block runs; the port (that was free, when 0 was asked). InputError: it is taken.
+
+    An API that ends by itself ends the gateway, in good order: who starts it starts it again.
+    """
     with _listening(address, port) as listener:
-        app = make_app(service)
-        server = uvicorn.Server(_settings(app))
+        app = make_app(service, page)
+        server = _Server(_settings(app), lambda: service.daemon.pulse.beat("api"))
         app.state.connections = lambda: len(server.server_state.connections)
-        thread = threading.Thread(target=server.run, args=([listener],), name="api")
+        thread = threading.Thread(target=_run, args=(server, listener, service), name="api")
         thread.start()
         try:
             yield int(listener.getsockname()[1])
@@ -37,6 +40,33 @@ def serving(service: Service, address: str, port: int) -> Iterator[int]:
             service.stop.set()
             server.should_exit = True
             thread.join()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that gives a sign of life ten times a second, as long as its loop turns."""
+
+    def __init__(self, settings: uvicorn.Config, beat: Callable[[], None]) -> None:
+        super().__init__(settings)
+        self._beat = beat
+
+    async def on_tick(self, counter: int) -> bool:
+        """As often as the loop turns."""
+        self._beat()
+        return await super().on_tick(counter)
+
+
+def _run(server: _Server, listener: socket.socket, service: Service) -> None:
+    """The whole life of the API's thread."""
+    why = ""
+    try:
+        server.run([listener])
+    except BaseException as mistake:  # whatever it is: nobody else would hear of it
+        why = f" ({type(mistake).__name__})"
+    finally:
+        service.daemon.pulse.ended("api")
+        if not service.stop.is_set():
+            sentence = f"the API ended by itself{why}: the gateway stops, start it again"
+            service.daemon.fail(GatewayError(sentence, code="api-ended"))
 
 
 def _settings(app: FastAPI) -> uvicorn.Config:
