@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api import at_desk, events, lots, returns, sheets, shown
 from gateway.api.asked import CareActIn, CareRequestIn, SessionIn
@@ -15,6 +16,12 @@ from gateway.api.asking import only_known
 from gateway.api.limits import Limits
 from gateway.api.problems import CODES, MEDIA_TYPE, Problem, install
 from gateway.api.service import Service
+
+ADDRESSES = ("/v1", "/metrics", "/healthz", "/readyz")
+"""What the API answers itself, and all below it."""
+
+Page = ASGIApp
+"""The practice's page (gateway/page), as an application of its own."""
 
 REFERENCE = "#/components/schemas/{model}"
 _ASKED: tuple[type[BaseModel], ...] = (CareActIn, CareRequestIn, SessionIn)
@@ -26,8 +33,8 @@ is a problem (RFC 9457) with one sentence and a stable code. Amounts are in cent
 `rights`, `attestation` and `twin` answer with names and NIR of patients."""
 
 
-def make_app(service: Service) -> FastAPI:
-    """The API of one gateway, ready for an ASGI server."""
+def make_app(service: Service, page: Page | None = None) -> FastAPI:
+    """The API of one gateway, ready for an ASGI server, and beside it the practice's page if there is one."""
     app = FastAPI(
         title="vitale-gateway",
         version=version("vitale-gateway"),
@@ -39,6 +46,8 @@ def make_app(service: Service) -> FastAPI:
     )
     app.state.service, app.state.say = service, service.daemon.say
     app.state.connections = lambda: 0  # the server knows better
+    if page is not None:
+        app.add_middleware(Beside, page=page)
     app.add_middleware(Limits)
     install(app)
     for router in (_about(), at_desk.router, sheets.router, lots.router, returns.router, events.router):
@@ -46,6 +55,19 @@ def make_app(service: Service) -> FastAPI:
     whole = app.openapi
     app.openapi = lambda: _complete(whole())  # type: ignore[method-assign]
     return app
+
+
+class Beside:
+    """Around the API: what is at no address of its own goes to the page, inside the same limits."""
+
+    def __init__(self, app: ASGIApp, page: Page) -> None:
+        self._app, self._page = app, page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, to one of the two."""
+        path = scope["path"] if scope["type"] == "http" else ""
+        is_own = any(path == own or path.startswith(f"{own}/") for own in ADDRESSES)
+        await (self._app if is_own or not path else self._page)(scope, receive, send)
 
 
 def _about() -> APIRouter:
