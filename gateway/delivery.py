@@ -134,7 +134,7 @@ def send_due(
     waiting, untried, in_a_row = deque(claimed), list[str](), 0
     bears = 1 if lane is Lane.FRESH else OPENS
     with ThreadPoolExecutor(len(senders)) as lanes:
-        while waiting and in_a_row < RELAY_UNWELL:
+        while waiting and in_a_row < RELAY_UNWELL and not moment.is_relay_held:
             lots = [waiting.popleft() for _ in range(min(len(senders), len(waiting)))]
             left = [lot for lot in lots if not moment.has_failed(lot, bears)]
             untried += [lot.id for lot in lots if lot not in left]
@@ -173,6 +173,13 @@ class _Moment:
     lines: dict[str, Breaker]
     failed_here: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def is_relay_held(self) -> bool:
+        """Whether the relay has failed so often that nothing more is tried."""
+        return (
+            self.relay in self.lines and self.lines[self.relay].is_held and bool(self.failed_here[self.relay])
+        )
+
     def has_failed(self, lot: LotRow, bears: int) -> bool:
         """Whether so many lots of this pass failed on the lot's line that this one is not tried as well."""
         return self.failed_here[domain_line(lot.recipient)] >= bears
@@ -202,8 +209,14 @@ def _note(
     """Keep the outcomes of attempts made side by side, in one transaction."""
     if len(lots) == 1:
         return [_note_one(store, lots[0], failures[0], moment)]
-    with store.batch():
-        return [_note_one(store, lot, failure, moment) for lot, failure in zip(lots, failures, strict=True)]
+    attempts = list(zip(lots, failures, strict=True))
+    try:
+        with store.batch():
+            return [_note_one(store, lot, failure, moment) for lot, failure in attempts]
+    except StoreError as problem:
+        if problem.code != "conflict":  # another gateway posts the receipt of one of them at this moment
+            raise
+    return [_note_one(store, lot, failure, moment) for lot, failure in attempts]
 
 
 def _note_lines(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Moment) -> None:

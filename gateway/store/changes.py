@@ -25,6 +25,8 @@ class Life:
         self.update = sa.update(table).where(table.c.id == sa.bindparam("b_id"))
         there = (table.c.lot_seq == sa.bindparam("b_lot")) & (table.c.state == sa.bindparam("b_before"))
         self.update_in_lot = sa.update(table).where(there)
+        in_lot = sa.select(table.c.id).where(table.c.lot_seq == sa.bindparam("b_lot"))
+        self.hold_lot = in_lot.order_by(table.c.id).with_for_update()
         self.changes_in_lot = change.insert().from_select(
             ["kind", "ref", "at", "before", "after", "reason"],
             sa.select(
@@ -93,6 +95,7 @@ def fse_join_lot(tx: Transaction, rows: Sequence[Record], lot_seq: int, life: Li
 def fse_of_lot_become(tx: Transaction, row: Record, path: Sequence[FseState], reason: str) -> None:
     """Walk what is in a lot (a row with seq and destination) along `path`: those that stand at each step."""
     life = life_of(row.destination)
+    tx.lock(life.hold_lot, {"b_lot": row.seq})  # what moves here and what the history says are the same rows
     for before, after in pairwise(path):
         check_fse(0, before, after)
         where = {"b_lot": row.seq, "b_before": before}

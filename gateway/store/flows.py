@@ -22,6 +22,11 @@ from gateway.store.states import FseState
 _ONE = sa.select(fse.c.id, fse.c.practice, fse.c.number, fse.c.state, fse.c.mode, fse.c.lot_seq).where(
     (fse.c.practice == sa.bindparam("b_practice")) & (fse.c.number == sa.bindparam("b_number"))
 )
+_HOLD = (
+    sa.select(fse.c.id)
+    .where((fse.c.practice == sa.bindparam("b_practice")) & (fse.c.number == sa.bindparam("b_number")))
+    .with_for_update()
+)
 _AWAITING = (
     sa.select(fse.c.number, fse.c.practitioner, fse.c.deadline)
     .where((fse.c.state == FseState.AWAITING_CPS) & (fse.c.practice == sa.bindparam("b_practice")))
@@ -57,6 +62,14 @@ def one(tx: Transaction, practice: str, number: int) -> Record:
     return row
 
 
+def held(tx: Transaction, practice: str, number: int) -> Record:
+    """The row of one FSE that is about to change: nobody else changes it or its share meanwhile."""
+    tx.lock(_HOLD, {"b_practice": practice, "b_number": number})
+    row = one(tx, practice, number)
+    shares.hold(tx, row.id)
+    return row
+
+
 def keep_beside(tx: Transaction, sheet: StoredFse, fse_id: int) -> None:
     """What is kept with a new FSE: its act, its paper twin, its share, and whom it takes the place of."""
     if sheet.act:
@@ -88,7 +101,7 @@ def awaiting(tx: Transaction, practice: str) -> list[AwaitingFse]:
 
 def sign(tx: Transaction, practice: str, number: int, body: bytes, share: bytes) -> None:
     """The CPS has signed: the whole FSE takes the place of what waited. An FSE is signed once."""
-    row = one(tx, practice, number)
+    row = held(tx, practice, number)
     if row.state != FseState.AWAITING_CPS:
         raise StoreError(f"FSE {number} is {row.state}: it does not wait for a signature", code="state")
     closed = tx.vault.close(f"FSE {practice}/{number}", body)
@@ -104,7 +117,7 @@ def sign(tx: Transaction, practice: str, number: int, body: bytes, share: bytes)
 
 def cancel(tx: Transaction, practice: str, number: int, reason: str) -> None:
     """Withdraw an FSE that is in no lot yet, with its DRE; its number is never used again."""
-    row, share = one(tx, practice, number), None
+    row, share = held(tx, practice, number), None
     if row.state in (FseState.SIGNED, FseState.AWAITING_CPS):
         share = shares.of_fse(tx, row.id)
     elif row.state != FseState.CANCELLED:
@@ -138,13 +151,13 @@ def check_rectifiable(tx: Transaction, practice: str, number: int) -> bool:
 
 def _rectified(tx: Transaction, sheet: StoredFse, fse_id: int) -> None:
     """The refused FSE ends as RECTIFIED in the transaction that keeps the new one: one of them is alive."""
+    refused = held(tx, sheet.practice, sheet.rectifies)
     may_ask = check_rectifiable(tx, sheet.practice, sheet.rectifies)
     if sheet.share is not None and not may_ask:
         raise StoreError(
             f"the complementary share of FSE {sheet.rectifies} is paid: the new FSE asks for none",
             code="state",
         )
-    refused = one(tx, sheet.practice, sheet.rectifies)
     reason = f"rectified by FSE {sheet.number}"
     changes.fse_becomes(tx, refused, (FseState.RECTIFIED,), reason)
     shares.ends(tx, refused.id, FseState.CANCELLED, reason)

@@ -34,6 +34,7 @@ _ADVANCE = (
 )
 _SET = sa.update(number).where(_MINE)
 _LAST = sa.select(number.c.last).where(_MINE)
+_HOLD = _LAST.with_for_update()
 _GIVEN = sa.select(number).where(number.c.practice != ANYONE).order_by(number.c.practice, number.c.kind)
 _FIRST = number.insert()
 _RESERVE = reservation.insert()
@@ -94,7 +95,7 @@ def reserve_lot(tx: Transaction, practice: str, destination: str, lot_date: date
 
 
 def _free_lot_number(tx: Transaction, practice: str, day: str) -> int:
-    row = tx.first(_LAST, {"b_practice": practice, "b_kind": LOT})
+    row = tx.first(_HOLD, {"b_practice": practice, "b_kind": LOT})
     candidate = next_lot_number(row.last if row else 0)
     if _is_taken(tx, practice, day, candidate):
         candidate = _search(tx, practice, day, candidate)

@@ -43,6 +43,7 @@ MAX_SENDS = 5
 _KEEP = lot.insert()
 _KEEP_BODY = lot_body.insert()
 _BY_ID = sa.select(lot).where(lot.c.id == sa.bindparam("b_id")).with_for_update()
+_RECIPIENT = sa.select(lot.c.recipient).where(lot.c.id == sa.bindparam("b_id"))
 _MESSAGE = sa.select(lot_body.c.message).where(lot_body.c.lot_seq == sa.bindparam("b_seq"))
 _USE_NUMBERS = (
     sa.update(reservation)
@@ -272,7 +273,10 @@ def recover(tx: Transaction, owner: str, *, alone: bool) -> int:
 
 def line_took_another(tx: Transaction, lot_id: str, since: datetime) -> bool:
     """Whether another lot for its domain left since then: one that fails beside that is itself to blame."""
-    pattern = f"%@{domain_line(find(tx, lot_id).recipient)}"
+    found = tx.first(_RECIPIENT, {"b_id": lot_id})
+    if found is None:
+        return False
+    pattern = f"%@{domain_line(found.recipient)}"
     row = tx.first(_LATEST_SENT, {"b_id": lot_id, "b_pattern": pattern})
     return row is not None and row[0] is not None and row[0] >= stamp(since)
 

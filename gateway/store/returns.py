@@ -228,6 +228,8 @@ def _post_line(tx: Transaction, digest: bytes, line: int, said: Payment, practic
     if earlier is not None and earlier.outcome not in _WAITS:
         return PaymentOutcome(Outcome.REPEATED, said.number, None)
     row = tx.first(_FSE_OF, {"practice": practice, "number": said.number})
+    if row is not None:
+        shares.hold(tx, row.id)
     asked = None if row is None else shares.of_fse(tx, row.id)
     outcome = _judge_payment(row, asked, said)
     if earlier is not None and outcome.outcome in _WAITS:

@@ -44,6 +44,7 @@ _OF_FSE = (
     .join(lot, share.c.lot_seq == lot.c.seq, isouter=True)
     .where(share.c.fse_id == sa.bindparam("b_fse"))
 )
+_HOLD = sa.select(share.c.id).where(share.c.fse_id == sa.bindparam("b_fse")).with_for_update()
 _BODY = (
     sa.select(share_body.c.body)
     .join(share, share_body.c.share_id == share.c.id)
@@ -110,6 +111,11 @@ def recipient(tx: Transaction, practice: str, number: int) -> str:
 def of_fse(tx: Transaction, fse_id: int) -> Record | None:
     """The share of one FSE, with the number and day of the lot that its DRE is in; None without one."""
     return tx.first(_OF_FSE, {"b_fse": fse_id})
+
+
+def hold(tx: Transaction, fse_id: int) -> None:
+    """The share of this FSE is about to change: nobody else changes it meanwhile."""
+    tx.lock(_HOLD, {"b_fse": fse_id})
 
 
 def fill(tx: Transaction, fse_id: int, practice: str, number: int, body: bytes) -> None:
