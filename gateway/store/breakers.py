@@ -80,6 +80,12 @@ def shown(tx: Transaction, rows: Sequence[LotRow]) -> list[LotRow]:
     return [_shown(row, held.get(domain_line(row.recipient)) or relay) for row in rows]
 
 
+def told(tx: Transaction) -> list[str]:
+    """One line for each line that is held."""
+    now = moment(tx.at)
+    return [line.says(now) for line in every(tx) if line.is_held]
+
+
 def _shown(row: LotRow, line: Breaker | None) -> LotRow:
     if line is None or row.next_attempt_at is None or row.state not in (LotState.SEALED, LotState.OVERDUE):
         return row

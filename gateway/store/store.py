@@ -468,7 +468,7 @@ class Store:
     def status(self, practice: str | None = None) -> str:
         """The same in plain words, one line per fact."""
         with self._database.reading() as tx:
-            return views.status(tx, practice)
+            return "\n".join((views.status(tx, practice), *breakers.told(tx)))
 
     # Pages of lists, newest first: `after` is that of the page before ("" for the first page)
 

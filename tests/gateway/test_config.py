@@ -373,8 +373,8 @@ def test_page_and_log(tmp_path: Path) -> None:
 def test_every_commented_key_of_the_example_is_known(tmp_path: Path) -> None:
     """What the example explains can be switched on as it is written."""
     text = example_config()
-    for key in ("practitioners", "name", "practice", "sends", "opposition_source", "opposition_minutes", "[api]",
-                "port = 8420", "tokens", "session_minutes", "session_sheets", "[page]", "enabled", "language",
+    for key in ("practitioners", "name", "practice", "sends", "opposition_source", "opposition_minutes",
+                "[api]", "port = 8420", "tokens", "session_minutes", "session_sheets", "[page]", "enabled", "language",
                 "[log]", "level", "format", "file"):  # fmt: skip
         assert f"\n# {key}" in text, key
         text = text.replace(f"\n# {key}", f"\n{key}")
