@@ -26,7 +26,8 @@ MAX_HEAD = 16 * 1024
 def serving(service: Service, address: str, port: int, page: Page | None = None) -> Iterator[int]:
     """The API while the block runs; the port (that was free, when 0 was asked). InputError: it is taken.
 
-    `page`: the practice's page, for every address that the API does not have. An API that ends by itself ends the gateway, in good order: who starts it starts it again.
+    `page`: the practice's page, for every address that the API does not have. An API that ends by itself ends
+    the gateway, in good order: who starts it starts it again.
     """
     with _listening(address, port) as listener:
         app = make_app(service, page)
