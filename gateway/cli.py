@@ -29,6 +29,7 @@ COMMANDS = {
     "rectify": "make a refused FSE anew, under a new number",
     "cancel": "withdraw an FSE that is in no lot yet",
     "paper": "print the paper twin of an FSE made without a Vitale",
+    "doctor": "what is wrong with this set-up, and what to do about it",
     "completion": "a script that completes all this in bash, zsh or tcsh",
     "token": "who may use the HTTP API: new, list, revoke",
 }

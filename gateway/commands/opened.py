@@ -15,7 +15,7 @@ from gateway.desk import Desk
 from gateway.paper import write_twins
 from gateway.practice import Practice
 from gateway.redact import redact
-from gateway.start import open_practice, open_reader
+from gateway.start import open_practice, open_reader, open_store
 from gateway.store.store import Store
 from reader.console import plain
 
@@ -34,8 +34,8 @@ def store_of(options: argparse.Namespace, *, read_only: bool) -> tuple[Config, S
     """The settings and the store that is there; one that is not there is not made."""
     config, clock = load_config(options.config), SystemClock()
     if not read_only:
-        Store(config.store_url, clock, read_only=True).close()
-    return config, Store(config.store_url, clock, read_only=read_only)
+        open_store(config, clock, read_only=True).close()
+    return config, open_store(config, clock, read_only=read_only)
 
 
 def unlock(desk: Desk, options: argparse.Namespace) -> CpsSession:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,14 @@ def laid_out(headings: Sequence[str], rows: Sequence[Sequence[object]], edge: in
         whole = GAP.join(set_out).rstrip()
         lines.append(whole if edge is None or len(whole) <= edge else whole[: edge - 1] + "…")
     return lines
+
+
+def wrapped(text: str, first: str) -> list[str]:
+    """A sentence behind its first words, on as many lines as the terminal needs."""
+    edge, indent = _edge(), " " * len(first)
+    if edge is None or edge - len(first) < NARROWEST:
+        return [first + text]
+    return textwrap.wrap(text, edge, initial_indent=first, subsequent_indent=indent)
 
 
 def euros(cents: int) -> str:

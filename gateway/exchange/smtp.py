@@ -82,6 +82,12 @@ class SmtpSender:
             self._begin(envelope_from, deadline)
             self._hand_over(envelope_to, body)
 
+    def greet(self) -> None:
+        """Open a session with the relay and end it, without any message. Raises Transient or Permanent."""
+        with self._lock:
+            session = self._open(self._monotonic() + self._timeout)
+            session.say_quit(self._monotonic() + min(self._timeout, 2.0))
+
     def close(self) -> None:
         """Say QUIT and close; never raises."""
         with self._lock:
