@@ -47,6 +47,15 @@ def copy_file(source: Path, target: Path) -> Path:
     return target
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """A new file of mode 0600, on the disk; raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
 def sync_file(path: Path) -> None:
     """fsync of one file; raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)

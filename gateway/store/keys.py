@@ -7,7 +7,6 @@ started afresh, because a new store would give out used numbers.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +14,7 @@ from typing import Protocol
 from gateway.clock import Rng
 from gateway.errors import StoreError
 from gateway.folder import sync_folder
+from gateway.store.copies import write_private
 
 KEY_LENGTH = 32
 KEYRING = "keyring:"
@@ -78,12 +78,7 @@ class KeyFile:
     def write(self, key: bytes) -> None:
         """Write this key to `FILE.new`, durably."""
         self._fresh.unlink(missing_ok=True)
-        descriptor = os.open(self._fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(descriptor, key)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        write_private(self._fresh, key)
         sync_folder(self.path.parent)
 
     def settle(self) -> None:

@@ -27,6 +27,7 @@ from gateway.failpoint import EXIT_CODE
 from gateway.lots.fse import Fse
 from gateway.steps import STEPS, step
 from gateway.store import migrations
+from gateway.store.backup import BACKUP_POINTS, RESTORE_POINTS
 from gateway.store.database import STEPS as STORE_STEPS
 from gateway.store.store import Store
 from tests.crash.line_life import ACTS, PATIENCE, PER_LOT, World, live_gateway, live_receiver
@@ -55,6 +56,9 @@ RECEIVER_POINTS = [
     *(f"receiver-return-{place}" for place in ("before", "inside", "after")),
     *(f"mailbox-{place}-rename" for place in ("before", "after")),
 ]
+
+KEEPING_POINTS = (*migrations.POINTS, *BACKUP_POINTS, *RESTORE_POINTS)
+"""Where tests/crash/test_keeping_killed.py kills."""
 
 
 @pytest.fixture(scope="session")
@@ -293,4 +297,4 @@ def test_every_failpoint_is_killed_at() -> None:
     for path in (*ROOT.glob("gateway/**/*.py"), *ROOT.glob("tools/**/*.py")):
         found |= set(re.findall(r"failpoint\(f?\"([^\"]+)\"\)", path.read_text(encoding="utf-8")))
     framed = {"{name}-before", "{name}-commit", "{name}-after", "batch-before", "batch-after"}
-    assert found - framed == set(RECEIVER_POINTS) | set(migrations.POINTS)
+    assert found - framed == {*RECEIVER_POINTS, *KEEPING_POINTS}
