@@ -1,4 +1,4 @@
-"""What a care act would come to with the cards that are at the desk, before anything is signed or numbered."""
+"""What a care act would come to with the cards at the desk, before anything is signed or numbered."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from gateway.practice import Practice
 from gateway.visit import place_for, who_takes_part
 
 
-def preview(
-    practice: Practice, desk: Desk, data: Mapping[str, Any], rights: Rights | None = None
-) -> Price:
+def preview(practice: Practice, desk: Desk, data: Mapping[str, Any], rights: Rights | None = None) -> Price:
     """The price that `bill_act` would give the same care act; GatewayError or ReaderError as it would raise.
 
     `rights`: what the inserted Vitale was read to say a moment ago; without them it is read again.

@@ -76,7 +76,9 @@ class _Request:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            headers = list(message.get("headers", ()))
+            named = {name.lower() for name, _ in headers}  # a page says for itself what it may load
+            message["headers"] = [*headers, *(one for one in _HEADERS if one[0] not in named)]
         await self._send(message)
 
 

@@ -54,6 +54,12 @@ class Tokens:
 
     def new(self, name: str, practice: str, clock: Clock, rng: Rng) -> str:
         """Make a token for the program `name`; what is returned is kept nowhere."""
+        token = PREFIX + urlsafe_b64encode(rng(_BYTES)).rstrip(b"=").decode("ascii")
+        self.keep(name, practice, token, clock)
+        return token
+
+    def keep(self, name: str, practice: str, secret: str, clock: Clock) -> None:
+        """Keep the digest of a secret, which has 60 random bits at least, under this name."""
         if not _NAME.fullmatch(name):
             raise InputError(
                 "a token's name has 1 to 40 letters, digits, dots, - or _, and begins with a letter or digit"
@@ -61,9 +67,7 @@ class Tokens:
         entries = self.entries()
         if any(entry.name == name for entry in entries):
             raise InputError(f"there is a token called {name}: take it back first, or choose another name")
-        token = PREFIX + urlsafe_b64encode(rng(_BYTES)).rstrip(b"=").decode("ascii")
-        self._write((*entries, Entry(name, practice, _digest(token), clock.now().isoformat())))
-        return token
+        self._write((*entries, Entry(name, practice, _digest(secret), clock.now().isoformat())))
 
     def revoke(self, name: str) -> None:
         """Take the token of this program back; from its next request on it is nobody."""
