@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from gateway.clock import SimulatedClock
 from gateway.lots.sealing import SealedLot
 from gateway.records.arl import Arl
 from gateway.store.rows import Payment, StoredFse
+from gateway.store.schema import metadata
 from gateway.store.store import Store
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)  # a Monday
@@ -25,14 +28,34 @@ class Line:
 
     root: Path
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START))
+    url: str = ""
+    key: str = ""
 
     def __post_init__(self) -> None:
-        self.url = f"sqlite:///{self.root / 'gateway.db'}"
+        self.url = self.url or f"sqlite:///{self.root / 'gateway.db'}"
         self.store = self.open()
 
-    def open(self, *, read_only: bool = False) -> Store:
+    @property
+    def on_server(self) -> bool:
+        """Whether the store is in PostgreSQL."""
+        return self.url.startswith("postgresql")
+
+    def open(self, *, read_only: bool = False, owner: str = "desk") -> Store:
         """The store, opened once more."""
-        return Store(self.url, self.clock, read_only=read_only)
+        return Store(self.url, self.clock, read_only=read_only, owner=owner, key=self.key)
+
+    def everything(self) -> bytes:
+        """All that is kept, as it lies on the disk; the store is closed for it."""
+        self.store.close()
+        if not self.on_server:
+            return b"".join(path.read_bytes() for path in self.root.iterdir() if path.is_file())
+        engine = sa.create_engine(self.url.replace("postgresql", "postgresql+psycopg", 1))
+        with engine.connect() as connection:
+            rows = [row for table in metadata.tables.values() for row in connection.execute(sa.select(table))]
+        engine.dispose()
+        return b" ".join(
+            value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row
+        )
 
     def reopen(self) -> None:
         """Close and open again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import date, timedelta
 
 import pytest
@@ -16,12 +15,7 @@ DAY = date(2026, 3, 2)
 
 def count_from(line: Line, kind: str, last: int) -> None:
     """Let a counter of the store stand at `last`."""
-    line.store.close()
-    with sqlite3.connect(line.root / "gateway.db") as database:
-        row = (PRACTICE, kind, last)
-        database.execute("INSERT OR REPLACE INTO number (practice, kind, last) VALUES (?, ?, ?)", row)
-    database.close()
-    line.reopen()
+    line.sql(f"INSERT INTO number (practice, kind, last) VALUES ('{PRACTICE}', '{kind}', {last})")
 
 
 def test_the_last_invoice_number(line: Line) -> None:
