@@ -101,9 +101,13 @@ def _beneficiary(group: Group, nir: str) -> dict[str, object]:
         "mutuelle": None,
         "amc": None,
     }
-    if group.get("amo_service") == ssv.AMO_SERVICE_CSS:
+    if (service := group.get("amo_service")) in ssv.CSS_SERVICES:
         start, end = group.get("amo_service_start"), group.get("amo_service_end")
-        person["css"] = {"start": _day(start), "end": _day(end)}
+        run_by, contribution = ssv.CSS_SERVICES[service]
+        css: dict[str, object] = {"start": _day(start), "end": _day(end)}
+        if service != ssv.AMO_SERVICE_CSS:
+            css |= {"run_by": run_by, "contribution": contribution}
+        person["css"] = css
     return person
 
 

@@ -60,7 +60,10 @@ class AmcEntry:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A beneficiary: identity, place in the family, rights. `nir` has 15 characters, "" without one."""
+    """A beneficiary: identity, place in the family, rights. `nir` has 15 characters, "" without one.
+
+    `css_run_by`, `css_contribution`: who runs the CSS (amo, convention, insurer), and if it is paid for.
+    """
 
     name: str = field(repr=False)
     first_name: str = field(repr=False)
@@ -74,6 +77,8 @@ class Person:
     css: Period | None
     mutuelle: MutuelleEntry | None
     amc: AmcEntry | None
+    css_run_by: str = "amo"
+    css_contribution: bool = False
 
     def groups(self) -> tuple[Group, ...]:
         """Group 104 and what follows it."""
@@ -87,6 +92,10 @@ class Person:
         if self.amc is not None:
             found.append(self._group_109(self.amc))
         return tuple(found)
+
+    @property
+    def _css_service(self) -> str:
+        return ssv.css_service(self.css_run_by, contribution=self.css_contribution)
 
     def _group_104(self) -> Group:
         start, end = (ssv.NO_DATE, ssv.NO_DATE) if self.css is None else self.css.times()
@@ -102,7 +111,7 @@ class Person:
             birth_date=f"{self.birth_date:%Y%m%d}0000",
             birth_rank=str(self.birth_rank),
             quality=self.quality,
-            amo_service=ssv.AMO_SERVICE_NONE if self.css is None else ssv.AMO_SERVICE_CSS,
+            amo_service=ssv.AMO_SERVICE_NONE if self.css is None else self._css_service,
             amo_service_start=start,
             amo_service_end=end,
         )

@@ -282,6 +282,7 @@ def _family(table: _Table, kind: str) -> InsuredProfile:
 
 
 def _person(table: _Table) -> Person:
+    css = _css(table.table("css")) if table.has("css") else (None, "amo", False)
     person = Person(
         name=table.text("name", ".{1,27}", "1 to 27 plain characters"),
         first_name=table.text("first_name", ".{1,27}", "1 to 27 plain characters"),
@@ -292,12 +293,21 @@ def _person(table: _Table) -> Person:
         address=table.texts("address", 5),
         rights=tuple(_period(item) for item in table.tables("rights", 0, 3)),
         coverage=tuple(_coverage(item) for item in table.tables("coverage", 0, 7)),
-        css=_period(table.table("css")) if table.has("css") else None,
+        css=css[0],
         mutuelle=_mutuelle(table.table("mutuelle")) if table.has("mutuelle") else None,
         amc=_amc(table.table("amc")) if table.has("amc") else None,
+        css_run_by=css[1],
+        css_contribution=css[2],
     )
     table.nothing_else()
     return person
+
+
+def _css(table: _Table) -> tuple[Period, str, bool]:
+    """The days of a solidarity cover, who runs it, and whether the person contributes."""
+    run_by = table.choice("run_by", ("amo", "convention", "insurer"), "amo")
+    contribution = table.flag("contribution", default=False)
+    return _period(table), run_by, contribution
 
 
 def _outcome(table: _Table) -> Outcome | None:

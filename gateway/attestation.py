@@ -6,7 +6,7 @@
                       "quality": "0", "nir": "…", "address": ["…"],
                       "rights": [{"start": "…", "end": "…"}],
                       "coverage": [{"start": "…", "end": "…", "ald": true, "situation": "0200"}],
-                      "css": {"start": "…", "end": "…"},
+                      "css": {"start": "…", "end": "…", "run_by": "amo", "contribution": false},
                       "mutuelle": {"number": "…", "contract": "tm100", "start": "…", "end": "…"},
                       "amc": {"number": "…", "member": "…", "contract": "tm100", "treatment": "22", …}}]}
 
@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from card.layout import ssv
 from card.layout.nir import NirError, check_nir
-from gateway.billing.request import field_name
+from gateway.billing.json_object import field_name
 from gateway.cards.rights import Amc, AmoService, Beneficiary, Coverage, Mutuelle, Period, Rights
 from gateway.errors import CardRefusal, InputError
 
@@ -65,6 +65,7 @@ class Attestation:
 
 
 _DATES = ("start", "end")
+_RUN_CSS = ("amo", "convention", "insurer")
 _PERSON = (
     "name", "first_name", "birth_date", "birth_rank", "quality", "nir", "address", "rights", "coverage",
     "css", "mutuelle", "amc",
@@ -89,7 +90,7 @@ def _rights(insured: _Part, people: Sequence[_Part]) -> Rights:
 
 def _beneficiary(person: _Part) -> Beneficiary:
     own = person.nir("nir") if person.has("nir") else ""
-    css = person.part("css", _DATES).period() if person.has("css") else None
+    css = person.part("css", (*_DATES, "run_by", "contribution")) if person.has("css") else None
     return Beneficiary(
         name=person.text("name"),
         first_name=person.text("first_name"),
@@ -98,16 +99,20 @@ def _beneficiary(person: _Part) -> Beneficiary:
         quality=person.text("quality", "0"),
         own_nir=own[:13],
         own_nir_key=own[13:],
-        amo_service=AmoService(
-            ssv.AMO_SERVICE_NONE if css is None else ssv.AMO_SERVICE_CSS,
-            css.start if css else None,
-            css.end if css else None,
-        ),
+        amo_service=AmoService(ssv.AMO_SERVICE_NONE, None, None) if css is None else _css(css),
         rights=tuple(one.period() for one in person.parts("rights", _DATES, MOST_PERIODS)),
         coverage=tuple(map(_coverage, person.parts("coverage", (*_DATES, "ald", "situation"), MOST_PERIODS))),
         mutuelle=_mutuelle(person) if person.has("mutuelle") else None,
         amc=_amc(person) if person.has("amc") else None,
     )
+
+
+def _css(part: _Part) -> AmoService:
+    period, run_by = part.period(), part.text("run_by", "amo")
+    if run_by not in _RUN_CSS:
+        part.fail("run_by", f"one of {', '.join(_RUN_CSS)}")
+    code = ssv.css_service(run_by, contribution=part.flag("contribution"))
+    return AmoService(code, period.start, period.end)
 
 
 def _coverage(part: _Part) -> Coverage:

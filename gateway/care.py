@@ -12,7 +12,9 @@ from typing import Any
 from card.layout.tree import LayoutError
 from gateway.attestation import Attestation
 from gateway.billing import request as billing
+from gateway.billing.json_object import field_name
 from gateway.cards.rights import Amc, Beneficiary, Rights
+from gateway.entitlement import entitlements
 from gateway.errors import CardRefusal, InputError
 from gateway.lots import modes
 from gateway.lots.parties import InsuredIds, PractitionerIds
@@ -26,6 +28,8 @@ _PLACE = re.compile(r"[0-9A-Z]{9}")
 _PROOF_BY_CARD = "1"
 # INVENTED(proof-by-attestation): B2 2:58, the nature of the proof of rights: 2 stands for an attestation.
 _PROOF_BY_ATTESTATION = "2"
+# INVENTED(css-contract-types): B2 2:117, the type of contract: 81 a CSS without, 82 one with contribution.
+_CSS_FREE, _CSS_CONTRIBUTION = "81", "82"
 
 MODE_CODES = {
     "secured": modes.SECURED,
@@ -39,7 +43,9 @@ COMPLEMENTARIES = ("", "mutuelle", "amc")
 
 
 MAX_ACT = 64 * 1024
-_PATIENT: Mapping[str, Any] = {"number": 1, "ald": False, "pregnancy_month": None, "last_seen": None}
+_PATIENT: Mapping[str, Any] = {
+    "number": 1, "ald": False, "pregnancy_month": None, "last_seen": None, "billed_this_year": None,
+}  # fmt: skip
 """What a care act may say of the patient, the rest is on the card."""
 
 
@@ -87,21 +93,21 @@ class CareAct:
     mode: str = "secured"
     complementary: str = ""
     attestation: Attestation | None = None
+    billed_this_year: tuple[tuple[str, int], ...] | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CareAct:
         """Read the body that every entry of the gateway takes; InputError names the first wrong field.
 
         The form is that of `CareRequest`; what the cards know is left out: `practitioner` may hold
-        `situation` or `place`, `beneficiary` may hold `number`, `ald`, `pregnancy_month` and `last_seen`.
+        `situation` or `place`, `beneficiary` may hold `number`, `ald`, `pregnancy_month`, `last_seen`
+        and `billed_this_year`.
         """
         if not isinstance(data, Mapping):
             raise InputError("care act: give one JSON object with a date and a list of acts.")
         for name in data:
             if name not in _FIELDS:
-                raise InputError(
-                    f"{billing.field_name(name)}: unknown field; a care act has {', '.join(_FIELDS)}."
-                )
+                raise InputError(f"{field_name(name)}: unknown field; a care act has {', '.join(_FIELDS)}.")
         patient = _part(data, "beneficiary", _PATIENT)
         place = _part(data, "practitioner", {"situation": "", "place": ""})
         attestation = Attestation.from_json(data["attestation"]) if data.get("attestation") else None
@@ -121,6 +127,7 @@ class CareAct:
             mode=_mode(data.get("mode"), attestation),
             complementary=_one_of(data, "complementary", COMPLEMENTARIES),
             attestation=attestation,
+            billed_this_year=checked.beneficiary.billed_this_year,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -131,6 +138,7 @@ class CareAct:
             "ald": self.ald,
             "pregnancy_month": self.pregnancy_month,
             "last_seen": last_seen,
+            "billed_this_year": None if self.billed_this_year is None else dict(self.billed_this_year),
         }
         return {
             "date": self.date.isoformat(),
@@ -213,11 +221,15 @@ class Parties:
                 alsace_moselle=person.is_alsace_moselle(on),
                 ald=act.ald,
                 css=person.is_css(on),
+                css_contribution=person.has_css_contribution(on),
+                css_insurer=person.is_css_of_insurer(on),
                 ame=self.ame,
                 aspa=person.is_aspa(on),
                 pregnancy_month=act.pregnancy_month,
                 complementary=self._contract(act),
                 last_seen=act.last_seen,
+                exemptions=tuple(one for one in entitlements(person) if one.kind == "maternity"),
+                billed_this_year=act.billed_this_year,
             ),
             acts=act.acts,
             pathway=act.pathway,
@@ -233,10 +245,15 @@ class Parties:
     def insurer(self, act: CareAct) -> Amc | None:
         """The insurer with a flow of its own (group 109), when it is the cover that counts.
 
-        Under a solidarity cover that the compulsory scheme runs (104.15 is 01), the caisse pays both shares.
+        Under a solidarity cover that the compulsory scheme runs (104.15 is 01), the caisse pays both shares;
+        under one that an insurer runs (02, 03), that insurer counts before any mutuelle.
         """
         amc, mutuelle, on = self.person.amc, self.person.mutuelle, act.date
-        if amc is None or not amc.includes(on) or act.complementary == "mutuelle" or self.person.is_css(on):
+        if amc is None or not amc.includes(on):
+            return None
+        if self.person.is_css(on):
+            return amc if self.person.is_css_of_insurer(on) else None
+        if act.complementary == "mutuelle":
             return None
         first = mutuelle is not None and mutuelle.includes(on) and act.complementary != "amc"
         return None if first else amc
@@ -271,8 +288,14 @@ class Parties:
             own_key=person.own_nir_key,
             proof_nature=_PROOF_BY_CARD if self.by_card else _PROOF_BY_ATTESTATION,
             proof_date=act.date,
+            contract_type=self._contract_type(act.date),
             complementary_number=self._cover_number(act),
         )
+
+    def _contract_type(self, on: datetime.date) -> str:
+        if not self.person.is_css(on):
+            return ""
+        return _CSS_CONTRIBUTION if self.person.has_css_contribution(on) else _CSS_FREE
 
 
 _SAME = ("pathway", "nature", "third_party", "mode", "complementary")
@@ -286,8 +309,7 @@ def _part(data: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> di
     for key in part:
         if key not in defaults:
             raise InputError(
-                f"{name}.{billing.field_name(key)}: the card says it; "
-                f"a care act may give {', '.join(defaults)}."
+                f"{name}.{field_name(key)}: the card says it; a care act may give {', '.join(defaults)}."
             )
     return {**defaults, **part}
 
@@ -299,6 +321,7 @@ def _with_stand_ins(data: Mapping[str, Any], patient: Mapping[str, Any]) -> dict
         "ald": patient["ald"],
         "pregnancy_month": patient["pregnancy_month"],
         "last_seen": patient["last_seen"],
+        "billed_this_year": patient["billed_this_year"],
     }
     care = {name: value for name, value in data.items() if name in _ACT_FIELDS}
     return {**care, "practitioner": {"specialty": "01", "convention": "1"}, "beneficiary": rights}

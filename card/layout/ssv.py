@@ -39,9 +39,27 @@ SITUATIONS = (SITUATION_PLAIN, SITUATION_ALSACE_MOSELLE, SITUATION_MATERNITY, SI
 ALD_NONE = "0"
 ALD_EXEMPTING = "1"
 
-# AMO service codes (104.15, 102.1): 01 is the old CMU-C, today the CSS, run by the AMO.
+# AMO service codes (104.15, 102.1): the old CMU-C, today the CSS: run by the AMO, by an insurer under a
+# convention with the AMO, by an insurer alone.
 AMO_SERVICE_NONE = "00"
 AMO_SERVICE_CSS = "01"
+
+# INVENTED(css-contribution): 104.15 has no public code for a contribution: 21 to 23 are 01 to 03 with one.
+CSS_SERVICES: Mapping[str, tuple[str, bool]] = {
+    "01": ("amo", False),
+    "02": ("convention", False),
+    "03": ("insurer", False),
+    "21": ("amo", True),
+    "22": ("convention", True),
+    "23": ("insurer", True),
+}
+"""Code of 104.15: who runs the CSS, and whether the person contributes."""
+
+
+def css_service(run_by: str, *, contribution: bool) -> str:
+    """The code of 104.15 for a CSS; KeyError when `run_by` is not amo, convention or insurer."""
+    return {value: code for code, value in CSS_SERVICES.items()}[run_by, contribution]
+
 
 FIELDS: Mapping[int, tuple[str, ...]] = {
     1: ("card_type", "id_type", "national_id", "national_id_key", "civility", "name", "first_name"),

@@ -19,7 +19,13 @@ Pathway = Literal["T", "N", "R", "O", "M", "U", "H", "J", "B", "D", "S1", "S2"]
 Nature = Literal["maladie", "maternite", "at"]
 ThirdParty = Literal["none", "amo", "full"]
 Zone = Literal["metropole", "antilles", "guyane_reunion", "mayotte"]
+_CODE = r"^([A-Z][A-Z0-9]{0,4}|[A-Z]{4}[0-9]{3}|[0-9]{4}|[0-9]{7}|34009[0-9]{8})$"
+ActCode = Annotated[str, Field(pattern=_CODE)]
 Nir = Annotated[str, Field(pattern=r"^[0-9A-B]{15}$")]
+Counted = Annotated[
+    dict[ActCode, Annotated[int, Field(ge=0, le=999)]],
+    Field(max_length=50, description="Acts that this practitioner billed since 1 January, by code."),
+]
 Coefficient = Annotated[Decimal, Field(gt=0, le=Decimal("9999.99"), description="At most two decimals.")]
 
 
@@ -33,7 +39,7 @@ class ActIn(Asked):
     """One line of the sheet. `charged_cents` is what is asked for the whole line; null = the tariff."""
 
     code: str = Field(
-        pattern=r"^([A-Z][A-Z0-9]{0,4}|[A-Z]{4}[0-9]{3}|[0-9]{4}|[0-9]{7}|34009[0-9]{8})$",
+        pattern=_CODE,
         description="NGAP letters, or a CCAM, NABM, LPP or CIP code.",
     )
     quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY)] | None = None
@@ -51,6 +57,7 @@ class PatientIn(Asked):
     ald: bool = False
     pregnancy_month: Annotated[int, Field(ge=1, le=9)] | None = None
     last_seen: Day | None = None
+    billed_this_year: Counted | None = None
 
 
 class PlaceIn(Asked):
@@ -84,6 +91,13 @@ class CoverIn(SpanIn):
     situation: Annotated[str, Field(max_length=80)] = "0100"
 
 
+class CssIn(SpanIn):
+    """A solidarity cover: who runs it, and whether the person contributes."""
+
+    run_by: Literal["amo", "convention", "insurer"] = "amo"
+    contribution: bool = False
+
+
 class MutuelleIn(SpanIn):
     """A complementary contract managed with the compulsory scheme."""
 
@@ -114,7 +128,7 @@ class PersonIn(Asked):
     address: Any = None
     rights: list[SpanIn] = Field(default=[], max_length=20)
     coverage: list[CoverIn] = Field(default=[], max_length=20)
-    css: SpanIn | None = None
+    css: CssIn | None = None
     mutuelle: MutuelleIn | None = None
     amc: AmcIn | None = None
 
@@ -158,6 +172,14 @@ class PractitionerIn(Asked):
     zone: Zone = "metropole"
 
 
+class ExemptionIn(Asked):
+    """A right with its days, both included; null leaves that side open. It counts on the day it holds."""
+
+    kind: Literal["ald", "maternity", "aspa", "css", "acs", "ame"]
+    start: Day | None = None
+    end: Day | None = None
+
+
 class BeneficiaryIn(Asked):
     """The rights that change the price: no identity."""
 
@@ -171,6 +193,12 @@ class BeneficiaryIn(Asked):
     pregnancy_month: Annotated[int, Field(ge=1, le=9)] | None = None
     complementary: Annotated[str, Field(min_length=1)] | None = None
     last_seen: Day | None = None
+    css_contribution: bool = False
+    css_insurer: bool = False
+    acs: bool = False
+    foreign: bool = False
+    exemptions: Annotated[list[ExemptionIn], Field(max_length=20)] | None = None
+    billed_this_year: Counted | None = None
 
 
 class CareRequestIn(Asked):

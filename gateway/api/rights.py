@@ -10,9 +10,9 @@ from dataclasses import asdict
 from datetime import date
 
 from card.layout import ssv
-from gateway.api.asked import AmcIn, AttestationIn, CoverIn, InsuredIn, MutuelleIn, PersonIn, SpanIn
+from gateway.api.asked import AmcIn, AttestationIn, CoverIn, CssIn, InsuredIn, MutuelleIn, PersonIn, SpanIn
 from gateway.api.shown import Shown
-from gateway.cards.rights import Amc, Beneficiary, Mutuelle, Rights
+from gateway.cards.rights import Amc, AmoService, Beneficiary, Mutuelle, Rights
 
 
 class Span(Shown):
@@ -54,6 +54,8 @@ class Person(Shown):
     has_rights: bool
     has_ald: bool
     is_css: bool
+    css_run_by: str
+    css_contribution: bool
     is_aspa: bool
     is_alsace_moselle: bool
     is_maternity: bool
@@ -108,6 +110,8 @@ def _person(person: Beneficiary, place: int, on: date) -> Person:
         has_rights=person.has_rights(on),
         has_ald=person.has_ald(on),
         is_css=person.is_css(on),
+        css_run_by=person.amo_service.run_by,
+        css_contribution=person.has_css_contribution(on),
         is_aspa=person.is_aspa(on),
         is_alsace_moselle=person.is_alsace_moselle(on),
         is_maternity=person.is_maternity(on),
@@ -146,7 +150,6 @@ def attested(rights: Rights, on: date) -> AttestationIn:
 
 def _attested(person: Beneficiary) -> PersonIn:
     service, own = person.amo_service, person.own_nir + person.own_nir_key
-    has_css = service.code == ssv.AMO_SERVICE_CSS
     return PersonIn(
         name=person.name,
         first_name=person.first_name,
@@ -159,9 +162,16 @@ def _attested(person: Beneficiary) -> PersonIn:
             CoverIn(start=one.start, end=one.end, ald=one.ald == ssv.ALD_EXEMPTING, situation=one.situation)
             for one in person.coverage
         ],
-        css=SpanIn(start=service.start, end=service.end) if has_css else None,
+        css=_css(service) if service.is_css else None,
         mutuelle=None if person.mutuelle is None else _mutuelle(person.mutuelle),
         amc=None if person.amc is None else _amc(person.amc),
+    )
+
+
+def _css(service: AmoService) -> CssIn:
+    run_by, contribution = ssv.CSS_SERVICES[service.code]
+    return CssIn.model_validate(
+        {"start": service.start, "end": service.end, "run_by": run_by, "contribution": contribution}
     )
 
 

@@ -97,6 +97,7 @@ class Line(Shown):
     association: int | None
     participation_cents: int
     deduction: str
+    stay: bool
 
 
 class Price(Shown):

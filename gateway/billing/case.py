@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 
 from gateway.billing.amounts import age_on
-from gateway.billing.request import CareRequest, shown
+from gateway.billing.exemption import in_force
+from gateway.billing.json_object import shown
+from gateway.billing.request import Beneficiary, CareRequest
 from gateway.billing.rows import ActRow, ContractRow, OutRow, RightRow
 from gateway.billing.tables import DayTables, Tables
 from gateway.errors import InputError
 
 SCHEME_NAMES = {"general": "general scheme", "alsace_moselle": "local scheme of Alsace-Moselle"}
 _THIRD_PARTY_ORDER = ("none", "amo", "full")
+_FLAGS = ("ald", "css", "acs", "ame", "aspa", "foreign")
 
 
-def _is_maternity(request: CareRequest, right: RightRow) -> bool:
-    """From the month of the row on; a declared maternity without a month is taken at its word."""
-    month = request.beneficiary.pregnancy_month
-    return request.nature == "maternite" if month is None else month >= (right.from_month or 1)
+def _said(request: CareRequest) -> frozenset[str]:
+    """The rights that the request says: flags, and exemptions that hold on the day."""
+    person = request.beneficiary
+    said = {flag for flag in _FLAGS if getattr(person, flag)}
+    if person.exemptions:
+        said |= in_force(person.exemptions, request.date)
+    if "css" in said:
+        said = said - {"css"} | {_css(person)}
+    if request.nature == "at":
+        said.add("at")
+    return frozenset(said)
 
 
-_HOLDS: Mapping[str, Callable[[CareRequest, RightRow], bool]] = {
-    "at": lambda request, right: request.nature == "at",
-    "maternity": _is_maternity,
-    "ald": lambda request, right: request.beneficiary.ald,
-    "css": lambda request, right: request.beneficiary.css,
-    "ame": lambda request, right: request.beneficiary.ame,
-    "aspa": lambda request, right: request.beneficiary.aspa,
-    "prevention": lambda request, right: False,  # a right of some acts, not of the person
-}
+def _css(person: Beneficiary) -> str:
+    """Which kind of solidarity cover: run by an insurer, by the caisse with a contribution, or free."""
+    return "css_insurer" if person.css_insurer else "css_contribution" if person.css_contribution else "css"
 
 
 class Case:
@@ -37,33 +41,74 @@ class Case:
     def __init__(self, request: CareRequest, tables: Tables) -> None:
         self.request, self.tables = request, tables
         self.day: DayTables = tables.on(request.date, request.practitioner.zone)
-        self.rights = tuple(right for right in self.day.rights if _HOLDS[right.when](request, right))
+        self.why: list[str] = []
+        self.rights = self._rights(_said(request))
         self.scheme = "alsace_moselle" if request.beneficiary.alsace_moselle else "general"
         self.age = age_on(request.date, request.beneficiary.birth_date)
         self.tariff = self._tariff()
         self.nature_code = self._nature_code()
         self.contracts = self._contracts()
         self.is_out = self._is_out()
-        self.why: list[str] = []
         self._check_regime()
 
     def rights_of(self, row: ActRow) -> tuple[RightRow, ...]:
-        """The person's rights, and that of the act when it is one of prevention."""
-        if not row.prevention:
-            return self.rights
-        return (*self.rights, *(right for right in self.day.rights if right.when == "prevention"))
+        """The person's rights, and the one that the act brings."""
+        brought = self._brought(row)
+        return self.rights if brought is None else (*self.rights, brought)
 
     def out_row(self, row: ActRow) -> OutRow | None:
         """The row for leaving the pathway with this act, None when the rule does not touch it."""
         found = self.day.out.get(row.family) if self.is_out else None
-        return found if found is not None and self.age >= found.from_age else None
+        if found is None or self.age < found.from_age:
+            return None
+        brought = self._brought(row)
+        return None if brought is not None and brought.shields else found
 
-    def third_party(self, rows: list[ActRow]) -> str:
-        """What is really done: as asked, or more where a right or an act obliges to it."""
-        asked = [self.request.third_party, *(right.third_party for right in self.rights)]
+    def third_party(self, rows: Sequence[ActRow]) -> tuple[str, str]:
+        """What is really done, and who obliges to it: as asked (""), or more by a right or an act."""
+        done, by = self.request.third_party, ""
+        owed = [(right.third_party, right.label) for row in rows for right in self.rights_of(row)]
         if any(row.spared_below_age is not None and self.age < row.spared_below_age for row in rows):
-            asked.append("amo")
-        return max(asked, key=_THIRD_PARTY_ORDER.index)
+            owed.append(("amo", "care of a minor"))
+        for kind, label in owed:
+            if _THIRD_PARTY_ORDER.index(kind) > _THIRD_PARTY_ORDER.index(done):
+                done, by = kind, label
+        return done, by
+
+    def _brought(self, row: ActRow) -> RightRow | None:
+        return self.day.right.get(row.brings) if row.brings else None
+
+    def _rights(self, said: frozenset[str]) -> tuple[RightRow, ...]:
+        """The rows of the rights in force. What has ended is said, never counted."""
+        for one in self.request.beneficiary.exemptions:
+            if words := one.why_not(self.request.date):
+                named = self.day.right.get(one.kind)
+                label = one.kind if named is None else named.label
+                self.why.append(f"{label}: {words}, not counted on {self.request.date}.")
+        for kind in sorted(said):
+            if kind not in self.day.right:
+                raise InputError(self._no_right(kind))
+        return tuple(
+            right
+            for right in self.day.rights
+            if right.when in said or (right.when == "maternity" and self._is_maternity(right))
+        )
+
+    def _is_maternity(self, right: RightRow) -> bool:
+        """From the month of the row on; a declared maternity without a month is taken at its word."""
+        month = self.request.beneficiary.pregnancy_month
+        return self.request.nature == "maternite" if month is None else month >= (right.from_month or 1)
+
+    def _no_right(self, kind: str) -> str:
+        """The sentence for a right that does not exist on the day."""
+        on, rows = self.request.date, [row for row in self.tables.of_kind(RightRow) if row.when == kind]
+        place = "nature" if kind == "at" else f"beneficiary.{kind}"
+        ended = [row for row in rows if row.until is not None and row.until < on]
+        if not ended:
+            first = min((row.since for row in rows), default=None)
+            return f"{place}: no such right on {on} (first day: {first}); check it and the date."
+        last = max(ended, key=lambda row: row.since)
+        return f"{place}: the {last.label} ended on {last.until}; say what holds on {on}."
 
     def _tariff(self) -> str:
         practitioner, on = self.request.practitioner, self.request.date

@@ -17,11 +17,12 @@ from gateway.billing.amounts import age_on, euros, months_before, share
 from gateway.billing.case import SCHEME_NAMES, Case
 from gateway.billing.complementary import complementary
 from gateway.billing.deductions import announced
+from gateway.billing.json_object import shown_code
 from gateway.billing.outcome import Price, PricedLine
 from gateway.billing.request import CareRequest, check
 from gateway.billing.rows import ActRow, HeavyRow, OutRow
 from gateway.billing.tables import Tables
-from gateway.billing.tariff import Tariff, shown_code, tariffs
+from gateway.billing.tariff import Tariff, tariffs
 from gateway.errors import InputError
 
 __all__ = ["Price", "PricedLine", "age_on", "price", "share"]
@@ -33,13 +34,13 @@ def price(request: CareRequest, tables: Tables) -> Price:
     case = Case(request, tables)
     found = tariffs(case)
     _refuse_forbidden_excess(case, found)
-    third_party = case.third_party([one.row for one in found])
+    third_party, by_law = case.third_party([one.row for one in found])
     rates = [_rate(case, one) for one in found]
     parts = _participation(case, found, rates)
     lines = tuple(
         _line(case, one, rate, part, third_party) for one, rate, part in zip(found, rates, parts, strict=True)
     )
-    _explain_patient(case, lines, third_party)
+    _explain_patient(case, lines, third_party, by_law)
     case.why.extend(announced(case, lines))
     return _summed(case, lines, third_party)
 
@@ -61,6 +62,10 @@ def _summed(case: Case, lines: tuple[PricedLine, ...], third_party: str) -> Pric
 
 
 # -- the rate of one line
+
+
+_STAY = "hospital"
+"""The family of acts that record 3 of B2 is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ def _line(case: Case, one: Tariff, rate: Rate, part: int | None, third_party: st
     return PricedLine(
         act.code, act.quantity, one.coefficient, one.unit_cents, base, percent, amo, amc, one.charged_cents,
         excess, one.charged_cents - spared, rate.exemption, row.letters, act.activity, act.modifiers,
-        one.association, part or 0, row.deduction,
+        one.association, part or 0, row.deduction, row.family == _STAY,
     )  # fmt: skip
 
 
@@ -234,25 +239,28 @@ def _refuse_forbidden_excess(case: Case, found: Sequence[Tariff]) -> None:
 
 def _explain_base(case: Case, one: Tariff, base: int, excess: int) -> None:
     case.why.append(f"{one.act.code}: base {euros(base)}, {one.how}.")
+    if one.row.condition:
+        case.why.append(f"{one.act.code}: on condition that {one.row.condition}.")
     if excess:
         case.why.append(
             f"{one.act.code}: excess {euros(excess)} above the base, never paid by AMO{_remark(case, one)}."
         )
 
 
+_NO_EXCESS = ("css", "css_contribution", "css_insurer", "ame")
+"""Rights with which an excess is lawful only for a demand of the patient."""
+
+
 def _remark(case: Case, one: Tariff) -> str:
-    if any(right.when in ("css", "ame") for right in case.rights) and one.row.most_cents is None:
+    if any(right.when in _NO_EXCESS for right in case.rights) and one.row.most_cents is None:
         return "; with CSS or AME it is lawful only for a particular demand of the patient"
     free = case.tariff == "free" or case.request.practitioner.optam or one.row.most_cents is not None
     return "" if free else "; sector 1: particular demand only"
 
 
-def _explain_patient(case: Case, lines: Sequence[PricedLine], done: str) -> None:
+def _explain_patient(case: Case, lines: Sequence[PricedLine], done: str, by_law: str) -> None:
     """What is paid at the desk, and who asked for the third-party payment."""
     charged = sum([line.charged_cents for line in lines])
     patient = sum([line.patient_cents for line in lines])
-    by = ""
-    if done != case.request.third_party:
-        by = next((right.label for right in case.rights if right.third_party == done), "care of a minor")
-    how = f"third-party payment {done}" + (f", due by law: {by}" if by else "")
+    how = f"third-party payment {done}" + (f", due by law: {by_law}" if by_law else "")
     case.why.append(f"Patient pays {euros(patient)} of {euros(charged)} at the desk ({how}).")

@@ -10,7 +10,7 @@ from datetime import date
 from functools import cache, lru_cache
 
 from gateway.billing.reading import file_rows
-from gateway.billing.rows import RegimeRow
+from gateway.billing.rows import CentreRow, RegimeRow
 from gateway.billing.tables import DIRECTORY, DayTables, Tables
 from gateway.errors import InputError
 
@@ -40,8 +40,9 @@ def destination_type(regime: str) -> str:
 def recipient(regime: str, caisse: str, centre: str, day: date = date.max) -> str:
     """The organisme destinataire, three digits, for an insured person's régime, caisse (3) and centre (4).
 
-    InputError when the régime sends its invoices nowhere on that day.
+    InputError when the régime sends its invoices nowhere on that day, or the centre is closed by then.
     """
+    _check_centre(regime, centre, day)
     routing = _on(day).routing
     keys = ((regime, caisse, centre), (regime, caisse, ""), (regime, "", ""))
     row = next((routing[key] for key in keys if key in routing), None)
@@ -50,3 +51,13 @@ def recipient(regime: str, caisse: str, centre: str, day: date = date.max) -> st
     if row.to == "caisse-5-to-1":
         return caisse[:2] + "1" if caisse.endswith("5") else caisse
     return {"caisse": caisse, "centre": centre[-3:]}.get(row.to, row.to)
+
+
+def _check_centre(regime: str, centre: str, day: date) -> None:
+    rows = [row for row in _tables().of_kind(CentreRow) if row.regime == regime and centre in row.centres]
+    if rows and not any(row.holds(day, _ZONE) for row in rows):
+        last = max(rows, key=lambda row: row.since)
+        raise InputError(
+            f"centre: {centre} ({last.label}) has no insured people outside {last.since} to {last.until}; "
+            "have the card updated at a kiosk."
+        )

@@ -14,6 +14,7 @@ class PricedLine:
     `coefficient`: what B2 writes beside the letters. `letters`: the letters of a coded act (CCAM, NABM, LPP,
     medicine), "" when the code is itself letters. `participation_cents`: the flat-rate participation (PAV)
     that AMO leaves out of a heavy act. `deduction`: the kind of flat deduction the caisse takes later.
+    `stay`: days in an establishment, which B2 writes in record 3.
     """
 
     code: str
@@ -34,6 +35,7 @@ class PricedLine:
     association: int | None = None
     participation_cents: int = 0
     deduction: str = ""
+    stay: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form of the line; the coefficient is a text, exact."""

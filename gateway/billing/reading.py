@@ -31,13 +31,29 @@ _RANGES = (
     ("from_month", 1, 9),
     ("points", 1, 9_999),
     ("code", 1, 5),
+    ("yearly", 1, 366),
 )
+BROUGHT = ("prevention", "screening", "teleexpertise", "hospital")
+"""Rights of acts, whoever the patient is."""
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "tariff": ("any", "opposable", "free"),
     "effect": ("in", "out"),
     "scheme": ("general", "alsace_moselle"),
     "third_party": ("none", "amo", "full"),
-    "when": ("at", "maternity", "ald", "css", "ame", "aspa", "prevention"),
+    "when": (
+        "at",
+        "maternity",
+        "ald",
+        "css",
+        "css_contribution",
+        "css_insurer",
+        "acs",
+        "ame",
+        "aspa",
+        "foreign",
+        *BROUGHT,
+    ),
+    "brings": ("", *BROUGHT),
     "heavy": ("", "together", "alone"),
     "activity": ("1", "2", "3", "4", "5"),
     "nomenclature": ("ccam",),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from decimal import Decimal
+from typing import Any
 
+from gateway.billing.exemption import KINDS, Exemption
+from gateway.billing.json_object import JsonObject, shown, shown_code
 from gateway.errors import InputError
 
 PATHWAYS = ("T", "N", "R", "O", "M", "U", "H", "J", "B", "D", "S1", "S2")
@@ -31,12 +33,13 @@ _CODE = re.compile(
 _MODIFIERS = re.compile(r"[A-Z0-9]{0,4}")  # B2 type 4M, positions 59-62
 _ACTIVITIES = ("1", "2", "3", "4", "5")
 _ASSOCIATIONS = range(1, 6)
-_NIR_LENGTH = 13
-_WORD = re.compile(r"[A-Za-z_]{1,40}")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HUNDREDTH = Decimal("0.01")
 _OPTIONAL = ("pathway", "nature", "third_party")
-_RIGHTS = ("alsace_moselle", "ald", "css", "ame", "aspa")
+_RIGHTS = (
+    "alsace_moselle", "ald", "css", "css_contribution", "css_insurer", "acs", "ame", "aspa", "foreign",
+)  # fmt: skip
+_MOST_EXEMPTIONS = 20
+_MOST_COUNTED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,11 @@ class Practitioner:
 class Beneficiary:
     """The rights that change the price. No identity here: nothing in this room can name a person.
 
+    `css_contribution`, `css_insurer`: with `css`, the person contributes; an insurer runs it, not the caisse.
+    `foreign`: insured in another state (European card or its replacement certificate), on paper only.
+    `exemptions`: rights with their dates, beside the flags; one that does not hold on the day is not counted.
     `last_seen`: the last day the practitioner saw the patient in person (teleconsultations); None = not said.
+    `billed_this_year`: acts the practitioner has billed for this patient since 1 January; None = not said.
     """
 
     birth_date: date = field(repr=False)
@@ -66,6 +73,12 @@ class Beneficiary:
     pregnancy_month: int | None = None
     complementary: str | None = None
     last_seen: date | None = field(default=None, repr=False)
+    css_contribution: bool = False
+    css_insurer: bool = False
+    acs: bool = False
+    foreign: bool = False
+    exemptions: tuple[Exemption, ...] = ()
+    billed_this_year: tuple[tuple[str, int], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +118,7 @@ class CareRequest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CareRequest:
         """Read the JSON form; raises InputError naming the first field that is wrong."""
-        reader = _Reader(data, "", ("date", "practitioner", "beneficiary", "acts", *_OPTIONAL))
+        reader = JsonObject(data, "", ("date", "practitioner", "beneficiary", "acts", *_OPTIONAL))
         request = cls(
             date=reader.day("date"),
             practitioner=_practitioner(reader.mapping("practitioner")),
@@ -120,10 +133,7 @@ class CareRequest:
         """The JSON form, without what says nothing on most sheets: `from_json(r.to_json()) == r`."""
         whole = asdict(self)
         whole["date"] = self.date.isoformat()
-        whole["beneficiary"] = _without_defaults(whole["beneficiary"], {"last_seen": None})
-        for name in ("birth_date", "last_seen"):
-            if name in whole["beneficiary"]:
-                whole["beneficiary"][name] = whole["beneficiary"][name].isoformat()
+        whole["beneficiary"] = _beneficiary_json(self.beneficiary)
         whole["acts"] = [
             _without_defaults({**act, "coefficient": str(act["coefficient"])}, _CCAM_DEFAULTS)
             for act in whole["acts"]
@@ -132,21 +142,35 @@ class CareRequest:
 
 
 _CCAM_DEFAULTS = {"activity": "1", "modifiers": "", "association": None}
+_SELDOM = {
+    "last_seen": None, "css_contribution": False, "css_insurer": False, "acs": False, "foreign": False,
+    "exemptions": (), "billed_this_year": None,
+}  # fmt: skip
+"""What most sheets say nothing of, and the JSON form leaves out then."""
+
+
+def _beneficiary_json(person: Beneficiary) -> dict[str, Any]:
+    whole = _without_defaults(asdict(person), _SELDOM)
+    for name in ("birth_date", "last_seen"):
+        if name in whole:
+            whole[name] = whole[name].isoformat()
+    if "exemptions" in whole:
+        whole["exemptions"] = [_exemption_json(one) for one in person.exemptions]
+    if "billed_this_year" in whole:
+        whole["billed_this_year"] = dict(whole["billed_this_year"])
+    return whole
+
+
+def _exemption_json(one: Exemption) -> dict[str, str | None]:
+    return {
+        "kind": one.kind,
+        "start": None if one.start is None else one.start.isoformat(),
+        "end": None if one.end is None else one.end.isoformat(),
+    }
 
 
 def _without_defaults(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
-
-
-def field_name(name: object) -> str:
-    """The name of a field as an error may show it: what is not a plain word could be anything, a NIR too."""
-    return name if isinstance(name, str) and _WORD.fullmatch(name) else "(a name that is not a word)"
-
-
-def shown(value: object) -> str:
-    """A value as an error may repeat it: nothing long enough to be a NIR, nothing that fills a screen."""
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) < _NIR_LENGTH else "this value"
 
 
 def check(request: CareRequest) -> None:
@@ -164,10 +188,17 @@ def check(request: CareRequest) -> None:
         raise InputError("beneficiary.birth_date: the birth is after the care; correct one of the two dates.")
     if request.beneficiary.last_seen is not None and request.beneficiary.last_seen > request.date:
         raise InputError("beneficiary.last_seen: a day after the care; correct one of the two dates.")
+    for name in ("css_contribution", "css_insurer"):
+        if getattr(request.beneficiary, name) and not _has_css(request.beneficiary):
+            raise InputError(f"beneficiary.{name}: says how a CSS is run; set css too, or leave it out.")
     if not 1 <= len(request.acts) <= MAX_ACTS:
         raise InputError(f"acts: {len(request.acts)} acts; give 1 to {MAX_ACTS} on one sheet.")
     for index, act in enumerate(request.acts):
         _check_act(act, index)
+
+
+def _has_css(person: Beneficiary) -> bool:
+    return person.css or any(one.kind == "css" for one in person.exemptions)
 
 
 def check_dates(request: CareRequest, today: date) -> None:
@@ -229,7 +260,7 @@ def _is_coefficient(value: Decimal) -> bool:
 
 
 def _practitioner(data: Mapping[str, Any]) -> Practitioner:
-    reader = _Reader(data, "practitioner.", ("specialty", "convention", "optam", "zone"))
+    reader = JsonObject(data, "practitioner.", ("specialty", "convention", "optam", "zone"))
     return Practitioner(
         specialty=reader.text("specialty"),
         convention=reader.text("convention"),
@@ -239,11 +270,14 @@ def _practitioner(data: Mapping[str, Any]) -> Practitioner:
 
 
 def _beneficiary(data: Mapping[str, Any]) -> Beneficiary:
-    reader = _Reader(
+    reader = JsonObject(
         data,
         "beneficiary.",
-        ("birth_date", "regime", *_RIGHTS, "pregnancy_month", "complementary", "last_seen"),
-    )
+        (
+            "birth_date", "regime", *_RIGHTS, "pregnancy_month", "complementary", "last_seen", "exemptions",
+            "billed_this_year",
+        ),
+    )  # fmt: skip
     return Beneficiary(
         birth_date=reader.day("birth_date"),
         regime=reader.text("regime", "01"),
@@ -251,7 +285,43 @@ def _beneficiary(data: Mapping[str, Any]) -> Beneficiary:
         pregnancy_month=reader.whole("pregnancy_month"),
         complementary=reader.text("complementary") if data.get("complementary") is not None else None,
         last_seen=reader.day("last_seen") if data.get("last_seen") is not None else None,
+        exemptions=exemptions_from(data.get("exemptions"), "beneficiary.exemptions"),
+        billed_this_year=counted_from(data.get("billed_this_year"), "beneficiary.billed_this_year"),
     )
+
+
+def exemptions_from(data: object, path: str) -> tuple[Exemption, ...]:
+    """Read a list of `{"kind", "start", "end"}`; InputError names the place and field that is wrong."""
+    items = () if data is None else data
+    if not isinstance(items, list | tuple) or len(items) > _MOST_EXEMPTIONS:
+        raise InputError(f"{path}: is not usable; give a list of at most {_MOST_EXEMPTIONS} exemptions.")
+    return tuple(_exemption(item, f"{path}[{index}].") for index, item in enumerate(items))
+
+
+def _exemption(data: object, path: str) -> Exemption:
+    if not isinstance(data, Mapping):
+        raise InputError(f"{path.rstrip('.')}: an exemption is an object with a kind, a start and an end.")
+    reader = JsonObject(data, path, ("kind", "start", "end"))
+    kind = reader.text("kind")
+    _one_of(f"{path}kind", kind, KINDS)
+    start, end = (reader.day(name) if data.get(name) is not None else None for name in ("start", "end"))
+    if start is not None and end is not None and end < start:
+        raise InputError(f"{path}end: a day before the start; correct one of the two dates.")
+    return Exemption(kind, start, end)
+
+
+def counted_from(data: object, path: str) -> tuple[tuple[str, int], ...] | None:
+    """Read `{"TE2": 3}`: how many of each act were billed; InputError names the code that is wrong."""
+    if data is None:
+        return None
+    if not isinstance(data, Mapping) or len(data) > _MOST_COUNTED:
+        raise InputError(f"{path}: is not usable; give an object of at most {_MOST_COUNTED} codes.")
+    for code, count in data.items():
+        if not isinstance(code, str) or not _CODE.fullmatch(code):
+            raise InputError(f"{path}: {shown(code)} is not an act code; give a code and how many.")
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= 999:
+            raise InputError(f"{path}.{shown_code(code)}: is not usable; give 0 to 999.")
+    return tuple(sorted(data.items()))
 
 
 _ACT_FIELDS = ("code", "quantity", "coefficient", "charged_cents", *_CCAM_DEFAULTS)
@@ -260,7 +330,7 @@ _ACT_FIELDS = ("code", "quantity", "coefficient", "charged_cents", *_CCAM_DEFAUL
 def _act(data: object, index: int) -> Act:
     if not isinstance(data, Mapping):
         raise InputError(f"acts[{index}]: an act is an object with at least a code.")
-    reader = _Reader(data, f"acts[{index}].", _ACT_FIELDS)
+    reader = JsonObject(data, f"acts[{index}].", _ACT_FIELDS)
     quantity = reader.whole("quantity")
     return Act(
         code=reader.text("code"),
@@ -271,62 +341,3 @@ def _act(data: object, index: int) -> Act:
         modifiers="" if data.get("modifiers") in (None, "") else reader.text("modifiers"),
         association=reader.whole("association"),
     )
-
-
-class _Reader:
-    """Takes typed values out of one JSON object and names the field when a value is of the wrong kind."""
-
-    def __init__(self, data: Mapping[str, Any], path: str, known: Sequence[str]) -> None:
-        if not isinstance(data, Mapping):
-            raise InputError(f"{path.rstrip('.') or 'the request'}: a JSON object is needed here.")
-        for name in data:
-            if name not in known:
-                raise InputError(
-                    f"{path}{field_name(name)}: unknown field; the fields here are {', '.join(known)}."
-                )
-        self._data, self._path = data, path
-
-    def _fail(self, name: str, wanted: str) -> NoReturn:
-        state = "is missing" if self._data.get(name) is None else "is not usable"
-        raise InputError(f"{self._path}{name}: {state}; give {wanted}.")
-
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        value = self._data.get(name)
-        return value if isinstance(value, Mapping) else self._fail(name, "an object")
-
-    def items(self, name: str) -> Sequence[object]:
-        value = self._data.get(name)
-        return value if isinstance(value, list | tuple) else self._fail(name, "a list of acts")
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._data.get(name, default)
-        return value if isinstance(value, str) and value else self._fail(name, "a text")
-
-    def flag(self, name: str) -> bool:
-        value = self._data.get(name, False)
-        return value if isinstance(value, bool) else self._fail(name, "true or false")
-
-    def whole(self, name: str) -> int | None:
-        value = self._data.get(name)
-        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-            return value
-        return self._fail(name, "a whole number")
-
-    def decimal(self, name: str) -> Decimal:
-        value = self._data.get(name)
-        value = 1 if value is None else value
-        if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-            self._fail(name, "a number")
-        try:
-            return Decimal(str(value))
-        except InvalidOperation:
-            self._fail(name, "a number")
-
-    def day(self, name: str) -> date:
-        value = self._data.get(name)
-        if not isinstance(value, str) or not _DAY.fullmatch(value):
-            self._fail(name, "a date as YYYY-MM-DD")
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self._fail(name, "a date that exists, as YYYY-MM-DD")

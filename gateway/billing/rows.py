@@ -38,7 +38,9 @@ class ActRow(Row):
     `letters`: what B2 writes for a coded act (CCAM, NABM, LPP, medicine). `most_cents`: nothing above it may
     be charged. `basket`: 100 % Santé. `heavy`: counts for the flat-rate participation, together with its like
     ("together") or by itself ("alone"). `coordinated`: reimbursed only inside the pathway, and only if the
-    patient was seen in the last `seen_within_months`, except with a letter of `seen_except`.
+    patient was seen in the last `seen_within_months`, except with a letter of `seen_except`. `brings`: a
+    right of the act itself, whoever the patient is. `alone`: no other act on the sheet. `yearly`: at most so
+    many for one patient. `condition`: what nobody can check here and the reasons say.
     """
 
     codes: tuple[str, ...]
@@ -67,7 +69,10 @@ class ActRow(Row):
     coordinated: bool = False
     seen_within_months: int | None = None
     seen_except: tuple[str, ...] = ()
-    prevention: bool = False
+    brings: str = ""
+    alone: bool = False
+    yearly: int | None = None
+    condition: str = ""
     spared_below_age: int | None = None
     deduction: str = ""
 
@@ -135,7 +140,10 @@ class RateRow(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RightRow(Row):
-    """A right that lifts the rate, spares the patient an advance, or names the nature of insurance."""
+    """A right that lifts the rate, spares the patient an advance, or names the nature of insurance.
+
+    `percent` 0 lifts nothing. `when` is a right of the person, or of the acts that bring it (`brings`).
+    """
 
     when: str
     label: str
@@ -302,6 +310,19 @@ class RoutingRow(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CentreRow(Row):
+    """Managing centres (101.12) that were closed: a card that shows one after `until` is out of date."""
+
+    regime: str
+    centres: tuple[str, ...]
+    label: str
+
+    def answers(self) -> Iterable[Hashable]:
+        """Régime and centre."""
+        return ((self.regime, centre) for centre in self.centres)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrganismRow(Row):
     """An organism that receives invoices: régime, its three digits, its centre informatique."""
 
@@ -331,6 +352,7 @@ KINDS: dict[str, type[Row]] = {
     "deduction": DeductionRow,
     "regime": RegimeRow,
     "routing": RoutingRow,
+    "centre": CentreRow,
     "organism": OrganismRow,
 }
 """The name of each kind in the table files."""

@@ -56,7 +56,8 @@ class DayTables:
         self._found: dict[tuple[str, str, str], Mapping[str, ActRow]] = {}
         self.acts: Mapping[str, tuple[ActRow, ...]] = {code: tuple(found) for code, found in acts.items()}
         self.rates: Mapping[tuple[str, str], RateRow] = self._kept[RateRow]
-        self.rights: tuple[RightRow, ...] = tuple(self._kept[RightRow].values())
+        self.right: Mapping[str, RightRow] = self._kept[RightRow]
+        self.rights: tuple[RightRow, ...] = tuple(self.right.values())
         self.pathways: Mapping[str, PathwayRow] = self._kept[PathwayRow]
         self.out: Mapping[str, OutRow] = self._kept[OutRow]
         self.contracts: Mapping[str, ContractRow] = self._kept[ContractRow]

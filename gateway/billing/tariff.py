@@ -13,11 +13,10 @@ from decimal import Decimal
 
 from gateway.billing.amounts import euros, half_up, scaled
 from gateway.billing.case import Case
-from gateway.billing.request import MAX_CENTS, Act, shown
+from gateway.billing.json_object import shown, shown_code
+from gateway.billing.request import MAX_CENTS, Act
 from gateway.billing.rows import ActRow, ModifierRow
 from gateway.errors import InputError
-
-_NIR_LENGTH = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +50,6 @@ def tariffs(case: Case) -> list[Tariff]:
     ]
 
 
-def shown_code(code: str) -> str:
-    """A code as an error may repeat it: not one that is as long as a NIR."""
-    return code if len(code) < _NIR_LENGTH else "this code"
-
-
 # -- the row of an act, and its conditions
 
 
@@ -70,6 +64,7 @@ def _row(case: Case, act: Act, index: int) -> ActRow:
         raise InputError(f"acts[{index}].charged_cents: {act.code} has no tariff; give what is charged.")
     _check_patient(case, act, row, index)
     _check_company(case, act, row, index)
+    _check_yearly(case, act, row, index)
     _check_modifiers(case, act, row, index)
     return row
 
@@ -127,6 +122,27 @@ def _check_patient(case: Case, act: Act, row: ActRow, index: int) -> None:
 def _check_company(case: Case, act: Act, row: ActRow, index: int) -> None:
     if row.with_ and not any(other.code in row.with_ for other in case.request.acts):
         raise InputError(f"acts[{index}].code: {act.code} goes with one of {', '.join(row.with_)}; add it.")
+    if row.alone and len(case.request.acts) > 1:
+        raise InputError(
+            f"acts[{index}].code: {act.code} is billed alone; put the other acts on a sheet of their own."
+        )
+
+
+def _check_yearly(case: Case, act: Act, row: ActRow, index: int) -> None:
+    """At most so many a year for one patient, as far as the request says how many there were."""
+    if row.yearly is None:
+        return
+    said = case.request.beneficiary.billed_this_year
+    before = dict(said or ()).get(act.code, 0)
+    if before + act.quantity > row.yearly:
+        raise InputError(
+            f"acts[{index}].quantity: {act.code} is billed at most {row.yearly} times a year for one patient "
+            f"and {before} were billed before; remove it."
+        )
+    if said is None:
+        case.why.append(
+            f"{act.code}: at most {row.yearly} a year for one patient; how many were billed was not said."
+        )
 
 
 # -- CCAM: modifiers and associations

@@ -46,11 +46,26 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class AmoService:
-    """Service of the compulsory scheme (104.15 to 17): "01" is the CSS run by the AMO, "00" none."""
+    """Service of the compulsory scheme (104.15 to 17): a CSS of `ssv.CSS_SERVICES`, or "00"."""
 
     code: str
     start: date | None
     end: date | None
+
+    @property
+    def is_css(self) -> bool:
+        """True for the CSS, whoever runs it."""
+        return self.code in ssv.CSS_SERVICES
+
+    @property
+    def run_by(self) -> str:
+        """Who runs the CSS: amo, convention (an insurer, by agreement with the AMO), insurer; "" without."""
+        return ssv.CSS_SERVICES[self.code][0] if self.is_css else ""
+
+    @property
+    def contribution(self) -> bool:
+        """True when the person pays for the CSS."""
+        return self.is_css and ssv.CSS_SERVICES[self.code][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +145,17 @@ class Beneficiary:
         return self._situation(ssv.SITUATION_ASPA, on)
 
     def is_css(self, on: date) -> bool:
-        """True when the complémentaire santé solidaire is in force."""
+        """True when the complémentaire santé solidaire is in force, whoever runs it."""
         service = self.amo_service
-        return service.code == ssv.AMO_SERVICE_CSS and Period(service.start, service.end).includes(on)
+        return service.is_css and Period(service.start, service.end).includes(on)
+
+    def is_css_of_insurer(self, on: date) -> bool:
+        """True when a CSS in force is run by an insurer, not by the caisse."""
+        return self.is_css(on) and self.amo_service.run_by != "amo"
+
+    def has_css_contribution(self, on: date) -> bool:
+        """True when a CSS in force is one that the person pays for."""
+        return self.is_css(on) and self.amo_service.contribution
 
     def complementary(self, on: date) -> str | None:
         """The name of the complementary contract in force, None without one. The mutuelle goes first."""

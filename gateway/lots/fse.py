@@ -224,7 +224,12 @@ def _pathway(base: dict[str, str | int], sheet: _Sheet) -> bytes:
 
 
 def _act(base: dict[str, str | int], sheet: _Sheet, line: PricedLine) -> bytes:
-    """Record 4, and after it the code that its letters stand for: 4M (CCAM), 4B (NABM) or 4F (LPP, CIP)."""
+    """Record 4, and after it the code that its letters stand for: 4M (CCAM), 4B (NABM) or 4F (LPP, CIP).
+
+    A day in an establishment is a record 3.
+    """
+    if line.stay:
+        return _stay(base, sheet, line)
     return _fee(base, sheet, line) + (_detail(base, sheet, line) if line.letters else b"")
 
 
@@ -246,6 +251,16 @@ def _detail(base: dict[str, str | int], sheet: _Sheet, line: PricedLine) -> byte
 
 _NABM = 4
 """A biology code has four digits, a device seven, a medicine thirteen."""
+
+
+def _stay(base: dict[str, str | int], sheet: _Sheet, line: PricedLine) -> bytes:
+    """The days of a stay; `date` is that of the sheet, the stay itself is not dated apart."""
+    day = write_date(sheet.request.date)
+    return b2.HospitalLine.encode(
+        **base, start=day, end=day, act=line.b2_act, quantity=line.quantity, exemption=line.exemption_code,
+        coefficient=_hundredths(line.coefficient), unit=line.unit_cents, base=line.base_cents,
+        rate=line.rate, amo=line.amo_cents, charged=line.charged_cents, amc=line.amc_cents,
+    )  # fmt: skip
 
 
 def _fee(base: dict[str, str | int], sheet: _Sheet, line: PricedLine) -> bytes:
@@ -280,15 +295,18 @@ def _end(base: dict[str, str | int], price: Price, third_party: str) -> bytes:
 
     `third_party` is written where no 7H record says it.
     """
-    fees = sum(line.base_cents for line in price.lines)
-    amo = sum(line.amo_cents for line in price.lines)
+    fees = [line for line in price.lines if not line.stay]
+    stays = [line for line in price.lines if line.stay]
     return b2.InvoiceEnd.encode(
         **base,
         lines=len(price.lines),
-        fees=fees,
-        fees_amo=amo,
-        insured_share=fees - amo,
-        fees_amc=sum(line.amc_cents for line in price.lines),
+        hospital=sum(line.base_cents for line in stays),
+        hospital_amo=sum(line.amo_cents for line in stays),
+        fees=sum(line.base_cents for line in fees),
+        fees_amo=sum(line.amo_cents for line in fees),
+        insured_share=price.base_cents - price.amo_cents,
+        hospital_amc=sum(line.amc_cents for line in stays),
+        fees_amc=sum(line.amc_cents for line in fees),
         charged=sum(line.charged_cents for line in price.lines),
         third_party=THIRD_PARTY_DIGITS.get(third_party, ""),
     )

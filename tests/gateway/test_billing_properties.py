@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -10,7 +11,9 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.billing.amounts import euros
 from gateway.billing.engine import price, share
+from gateway.billing.exemption import KINDS, Exemption
 from gateway.billing.request import (
     NATURES,
     PATHWAYS,
@@ -26,6 +29,10 @@ TABLES = Tables.load()
 QUICK = settings(max_examples=300, deadline=None)
 
 days = st.dates(date(2020, 1, 1), date(2026, 11, 22))
+exemptions = st.lists(
+    st.builds(Exemption, st.sampled_from(sorted(set(KINDS) - {"acs"})), st.none() | days, st.none() | days),
+    max_size=3,
+).map(tuple)
 amounts = st.none() | st.integers(0, 20_000)
 main_acts = st.sampled_from(("G", "GS", "C", "V", "VG", "TCG"))
 acts = st.lists(
@@ -40,18 +47,48 @@ people = st.builds(
     ame=st.booleans(),
     aspa=st.booleans(),
     pregnancy_month=st.none() | st.integers(1, 9),
-    complementary=st.sampled_from((None, "tm100")),
+    complementary=st.sampled_from((None, "tm100", "responsible")),
+    foreign=st.booleans(),
+    exemptions=exemptions,
 )
-requests = st.builds(
+about = (st.sampled_from(PATHWAYS), st.sampled_from(NATURES), st.sampled_from(THIRD_PARTIES))
+of_doctors = st.builds(
     CareRequest,
     days,
     st.builds(Practitioner, st.just("01"), st.sampled_from("1239"), st.booleans()),
     people,
     acts.map(tuple),
-    st.sampled_from(PATHWAYS),
-    st.sampled_from(NATURES),
-    st.sampled_from(THIRD_PARTIES),
+    *about,
 )
+BILLED = {
+    "06": ("JQGD010", "DEQP003"),
+    "19": ("HBLD038",),
+    "24": ("AMI", "AIS", "DI"),
+    "30": ("4103", "0552"),
+    "50": ("3400949497294", "3400936485464"),
+    "51": ("VSL",),
+    "99": ("PJ",),
+}
+"""Acts of every family but that of consultations: heavy ones, 100 % Santé, coded, priced as charged."""
+
+
+@st.composite
+def of_others(draw: st.DrawFn) -> CareRequest:
+    """A sheet of somebody else than a general practitioner; amounts within every limit of the tables."""
+    specialty = draw(st.sampled_from(sorted(BILLED)))
+    lines = draw(
+        st.lists(
+            st.builds(Act, st.sampled_from(BILLED[specialty]), charged_cents=st.integers(0, 20_000)),
+            min_size=1,
+            max_size=2,
+        )
+    )
+    who = Practitioner(specialty, draw(st.sampled_from("1239")), draw(st.booleans()))
+    day = draw(st.dates(date(2025, 9, 1), date(2026, 11, 22)))
+    return CareRequest(day, who, draw(people), tuple(lines), *(draw(one) for one in about))
+
+
+requests = of_doctors | of_others()
 
 
 @QUICK
@@ -88,6 +125,7 @@ def test_no_amount_is_negative(request: CareRequest) -> None:
 
 
 RIGHTS: dict[str, object] = {
+    "exemptions": (Exemption("ald"),),
     "alsace_moselle": True,
     "ald": True,
     "css": True,
@@ -96,13 +134,14 @@ RIGHTS: dict[str, object] = {
     "pregnancy_month": 6,
     "complementary": "tm100",
 }
+NOTHING: dict[str, object] = {"pregnancy_month": None, "complementary": None, "exemptions": ()}
 
 
 @QUICK
 @given(requests, st.sampled_from(sorted(RIGHTS)))
 def test_a_right_more_never_costs_more(request: CareRequest, right: str) -> None:
     """Adding one right lowers or keeps what is paid at the desk and what finally remains."""
-    plain = dataclasses.replace(request.beneficiary, **{right: None if RIGHTS[right] != True else False})  # noqa: E712
+    plain = dataclasses.replace(request.beneficiary, **{right: NOTHING.get(right, False)})
     if request.nature == "maternite" and right == "pregnancy_month":
         plain = dataclasses.replace(
             plain, pregnancy_month=5
@@ -134,6 +173,49 @@ def test_the_pathway_never_costs_more_than_leaving_it(request: CareRequest) -> N
 
 @QUICK
 @given(requests)
+def test_who_runs_the_solidarity_cover_changes_no_sum(request: CareRequest) -> None:
+    """CSS free, with contribution, or run by an insurer: the patient pays the same, only the payer moves."""
+    base = dataclasses.replace(request.beneficiary, css=True)
+    kinds: tuple[dict[str, bool], ...] = ({}, {"css_contribution": True}, {"css_insurer": True})
+    free, paid, insured = (
+        price(dataclasses.replace(request, beneficiary=dataclasses.replace(base, **kind)), TABLES)
+        for kind in kinds
+    )
+    assert free.to_json() | {"why": []} == paid.to_json() | {"why": []}
+    assert {one.third_party for one in (free, paid, insured)} == {"full"}
+    assert free.patient_cents == insured.patient_cents
+    assert free.amo_cents + free.amc_cents == insured.amo_cents + insured.amc_cents
+
+
+@QUICK
+@given(requests, st.dates(date(2005, 1, 1), date(2030, 12, 31)))
+def test_a_right_counts_on_its_days_only(request: CareRequest, end: date) -> None:
+    """A long illness with an end gives the price of the flag until that day, and of nobody after it."""
+    person = dataclasses.replace(request.beneficiary, ald=False, exemptions=())
+    dated = dataclasses.replace(person, exemptions=(Exemption("ald", None, end),))
+    flagged = dataclasses.replace(person, ald=request.date <= end)
+    got, wanted = (
+        price(dataclasses.replace(request, beneficiary=one), TABLES).to_json() for one in (dated, flagged)
+    )
+    assert {**got, "why": []} == {**wanted, "why": []}
+    ended = [line for line in got["why"] if "not counted" in line]
+    assert len(ended) == (request.date > end)
+
+
+@QUICK
+@given(requests, st.dictionaries(st.sampled_from(("TE2", "RQD", "G")), st.integers(0, 999)) | st.none())
+def test_every_request_survives_its_json(request: CareRequest, billed: dict[str, int] | None) -> None:
+    """The JSON form read again is the same request, exemptions and counts included."""
+    counted = None if billed is None else tuple(sorted(billed.items()))
+    person = dataclasses.replace(request.beneficiary, billed_this_year=counted)
+    asked = dataclasses.replace(request, beneficiary=person, acts=request.acts[:1])
+    ordered = all(one.start is None or one.end is None or one.start <= one.end for one in person.exemptions)
+    if ordered:
+        assert CareRequest.from_json(json.loads(json.dumps(asked.to_json()))) == asked
+
+
+@QUICK
+@given(requests)
 def test_same_request_same_price(request: CareRequest) -> None:
     """Pricing has no memory: freshly loaded tables give the same price and the same words."""
     assert price(request, TABLES) == price(request, FRESH)
@@ -145,9 +227,16 @@ FRESH = Tables.load()
 @QUICK
 @given(requests)
 def test_why_is_plain_lines(request: CareRequest) -> None:
-    """Every reason is one line of text that ends like a sentence, two at least for each act."""
+    """Every reason is one line of text that ends like a sentence, two at least for each act.
+
+    Every amount of a line that is not nothing is named in a reason of its act.
+    """
     got = price(request, TABLES)
     assert len(got.why) > 2 * len(got.lines)
+    for line in got.lines:
+        mine = " ".join(reason for reason in got.why if reason.startswith(f"{line.code}: "))
+        for cents in (line.base_cents, line.amo_cents, line.amc_cents, line.excess_cents):
+            assert not cents or euros(cents) in mine
     assert all("\n" not in line and line.endswith(".") for line in got.why)
 
 

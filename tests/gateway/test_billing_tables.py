@@ -179,7 +179,8 @@ def test_every_row_of_the_tables_says_date_zone_and_source() -> None:
     today = tables.on(date(2026, 11, 22), "metropole")
     assert set(today.pathways) == set(PATHWAYS)
     assert {right.when for right in today.rights} == {
-        "at", "maternity", "ald", "css", "ame", "prevention", "aspa",
+        "at", "maternity", "ald", "css", "css_contribution", "css_insurer", "ame", "prevention", "aspa",
+        "foreign", "screening", "teleexpertise", "hospital",
     }  # fmt: skip
     assert {row.family for row in tables.acts} - {"dispensing_complex"} <= {
         family for family, _ in today.rates
