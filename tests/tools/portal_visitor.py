@@ -102,8 +102,9 @@ def serving(bench: Bench, config: ReceiverConfig, opposition: Path) -> Iterator[
     parts = bench.parts
     parts.publisher = opposition_publisher(config, parts.receiver)
     controls = Controls(
-        parts.ledger, parts.faults, lambda _: 0, lambda: clock.now().timestamp(), lambda: None
-    )
+        parts.ledger, parts.faults, lambda _: 0, lambda: clock.now().timestamp(), lambda: None,
+        parts.counter,
+    )  # fmt: skip
     office = portal_office(config, parts)
     portal = Portal(portal_app(config, parts, Actions(controls), office), "127.0.0.1", 0)
     try:

@@ -59,7 +59,7 @@ def test_a_reimbursement_is_shown_less_what_is_deducted(site: Site) -> None:
     visitor = site.visitor(WHO)
     assert visitor.get("/remboursements") == 200
     assert "21,00 €" in visitor.page
-    assert "19,00 €" in visitor.page
+    assert "<strong>19,00 €</strong>" in visitor.page
     assert visitor.get("/releve.pdf?mois=2026-11") == 200
     assert visitor.raw.startswith(b"%PDF-")
     other = site.visitor(OTHER)
@@ -108,7 +108,7 @@ def test_a_statement_is_of_one_month(site: Site) -> None:
     bill(site, 1, third_party="none")
     visitor = site.visitor(WHO)
     visitor.get("/releve?mois=2026-11")
-    assert re.search(r"Versé à vous</dt><dd>19,00 €", visitor.page)
+    assert re.search(r"À verser</dt><dd>19,00 €", visitor.page)
     assert re.search(r"Retenu</dt><dd>2,00 €", visitor.page)
     visitor.get("/releve?mois=2026-10")
     assert "Aucun soin n'a été traité ce mois-ci." in visitor.page

@@ -7,19 +7,21 @@ third-party payment, from the next ones; until then it stays owed. All amounts a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway.billing.tables import Tables
 from tools.portal.postings import Facts, claim_facts
 from tools.portal.register import Family, Register
+from tools.portal.treasury import Transfer, Treasury
 from tools.receiver.adjudication import NOTHING, PAID, REJECTED, day
 from tools.receiver.book import TO_INSURED
 from tools.receiver.codes import TEXTS
 from tools.receiver.ledger import Ledger
 from tools.receiver.vault import Vault
 
+_PAPER = "P"
 MONTHS = 27
 """How far back reimbursements are shown."""
 
@@ -28,7 +30,8 @@ MONTHS = 27
 class Sheet:
     """One sheet of a beneficiary in cents. `withheld`: kept from `to_insured` for deductions, old and new.
 
-    `to_insured` is what reaches the insured person, `to_professional` what was paid for them.
+    `to_insured` is what is for the insured person, `to_professional` what is paid for them. Of `to_insured`
+    the caisse's part is `by_caisse`; `transfers` say what has left. `on_paper`: it came over the counter.
     """
 
     care: date
@@ -45,6 +48,33 @@ class Sheet:
     to_professional: int
     state: str
     reason: str = ""
+    by_caisse: int = 0
+    transfers: tuple[Transfer, ...] = ()
+    on_paper: bool = False
+
+    @property
+    def paid(self) -> int:
+        """Cents that have left for the insured person's account."""
+        return self.to_insured - self.awaited
+
+    @property
+    def awaited(self) -> int:
+        """Cents that are still to leave."""
+        by_insurer = self.to_insured - self.by_caisse
+        return sum(
+            by_insurer if one.from_insurer else self.by_caisse for one in self.transfers if not one.paid
+        )
+
+    @property
+    def last_transfer(self) -> Transfer | None:
+        """The transfer that still waits, else the last one; None when nothing goes to the insured person."""
+        waiting = [one for one in self.transfers if one.paid is None]
+        return next(iter(waiting or self.transfers[-1:]), None)
+
+    @property
+    def left(self) -> int:
+        """What the insured person bears in the end: neither payer's, and what is deducted."""
+        return self.charged - self.amo - self.amc + self.deducted
 
 
 @dataclass(frozen=True)
@@ -71,12 +101,15 @@ class Taking:
 class Accounts:
     """Reads the accounts of families."""
 
-    def __init__(self, ledger: Ledger, vault: Vault, register: Register, tables: Tables) -> None:
+    def __init__(
+        self, ledger: Ledger, vault: Vault, register: Register, tables: Tables, treasury: Treasury
+    ) -> None:
         self._ledger, self._vault, self._register, self._tables = ledger, vault, register, tables
+        self._treasury = treasury
 
     def sheets(self, family: Family) -> list[Sheet]:
         """Every sheet of the family, in the order in which the caisse received them."""
-        shares = self._shares(family)
+        shares, transfers = self._shares(family), self._treasury.transfers(family)
         owed, found = 0, []
         for claim, practitioner, number, decision, code, received, detail, payer in self._claims(family):
             facts = claim_facts(self._vault, payer, practitioner, number, detail)
@@ -86,9 +119,10 @@ class Accounts:
             owed += deducted
             withheld = min(owed, direct)
             owed -= withheld
-            found.append(
-                self._sheet(family, practitioner, decision, code, received, facts, deducted, withheld, share)
+            sheet = self._sheet(
+                family, practitioner, decision, code, received, facts, deducted, withheld, share
             )
+            found.append(replace(sheet, transfers=transfers.get((practitioner, number), ())))
         return found
 
     def _claims(self, family: Family) -> list[tuple[Any, ...]]:
@@ -147,6 +181,8 @@ class Accounts:
             to_professional=to_professional + share[1] + (facts["amc"] if facts["amc_state"] == PAID else 0),
             state=decision,
             reason=TEXTS.get(code, "") if is_rejected else "",
+            by_caisse=amo - withheld if is_direct else 0,
+            on_paper=facts["type"] == _PAPER,
         )
 
     def _practitioner(self, number: str) -> str:

@@ -93,26 +93,28 @@ class ControllerPages:
 
     def faults(self, visit: Visit) -> Reply:
         """What is set, what can be set."""
-        return self.views.page(visit, "defauts", **self._ask("GET", "/faults", Call()))
+        return self.views.page(visit, "defauts", **ask(self.actions, "GET", "/faults", Call()))
 
     def change_faults(self, visit: Visit) -> Reply:
         """One fault more, one less, or none."""
         name, action = visit.form.get("defaut", ""), visit.form.get("action", "")
         if action == "aucun":
-            self._ask("DELETE", "/faults", Call())
+            ask(self.actions, "DELETE", "/faults", Call())
         elif action == "retirer":
-            self._ask("DELETE", "/faults/*", Call(name))
+            ask(self.actions, "DELETE", "/faults/*", Call(name))
         else:
-            self._ask("POST", "/faults", Call(body={"faults": [_fault(visit.form, name)]}))
+            ask(self.actions, "POST", "/faults", Call(body={"faults": [_fault(visit.form, name)]}))
         return go(visit, "/controle/defauts", "Les défauts en vigueur ont changé.")
 
-    def _ask(self, method: str, path: str, call: Call) -> dict[str, Any]:
-        try:
-            answer = self.actions.routes[method, path](call)
-        except ApiRefusal as refusal:
-            raise InputError(str(refusal)) from None
-        assert isinstance(answer, dict)
-        return answer
+
+def ask(actions: Actions, method: str, path: str, call: Call) -> dict[str, Any]:
+    """One call of the receiver's API; InputError says why not."""
+    try:
+        answer = actions.routes[method, path](call)
+    except ApiRefusal as refusal:
+        raise InputError(str(refusal)) from None
+    assert isinstance(answer, dict)
+    return answer
 
 
 def _fault(form: Mapping[str, str], name: str) -> str:

@@ -1,17 +1,13 @@
-"""The pages of an insured person. Each shows the family that is signed in: none takes a name or a number."""
+"""The pages of an insured person about rights, card and choices: of who is signed in, and of nobody else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 
-from gateway.errors import InputError
 from tools.portal import words
-from tools.portal.accounts import Accounts, Sheet, months_back, people
 from tools.portal.office import Office
-from tools.portal.papers import attestation_paper, statement_paper
-from tools.portal.postings import Follower
+from tools.portal.papers import attestation_paper
 from tools.portal.standing import Standing, standings
 from tools.portal.views import Views
 from tools.portal.visit import INSURED, PDF, Reply, Route, Visit, go
@@ -23,18 +19,12 @@ class InsuredPages:
     """Everything behind these pages."""
 
     office: Office
-    accounts: Accounts
     insured: InsuredBase
     views: Views
-    follower: Follower
 
     def routes(self) -> Mapping[tuple[str, str], Route]:
         """Method and path → page."""
         pages = {
-            ("GET", "/remboursements"): self.reimbursements,
-            ("GET", "/releve"): self.statement,
-            ("GET", "/releve.pdf"): self.statement_file,
-            ("GET", "/retenues"): self.deductions,
             ("GET", "/attestation"): self.attestation,
             ("GET", "/attestation.pdf"): self.attestation_file,
             ("GET", "/carte"): self.card,
@@ -46,54 +36,6 @@ class InsuredPages:
             ("POST", "/complementaire"): self.link,
         }
         return {key: Route(INSURED, page) for key, page in pages.items()}
-
-    # Money
-
-    def reimbursements(self, visit: Visit) -> Reply:
-        """Every sheet of 27 months, newest first, narrowed by month, beneficiary and state."""
-        first = months_back(self.office.today)
-        kept = [one for one in self._sheets(visit) if one.care >= first]
-        months = sorted({one.care.replace(day=1) for one in kept}, reverse=True)
-        shown = sorted(filter(_wanted(visit.query), kept), key=lambda one: one.care, reverse=True)
-        return self.views.page(
-            visit, "remboursements", sheets=shown, months=months, first=first, query=visit.query,
-            people=[name for _, name in people(visit.family)], total=sum(one.to_insured for one in shown),
-        )  # fmt: skip
-
-    def _sheets(self, visit: Visit) -> list[Sheet]:
-        self.follower.catch_up()
-        return self.accounts.sheets(visit.family)
-
-    def statement(self, visit: Visit) -> Reply:
-        """The sheets that the caisse dealt with in one month."""
-        month, sheets = self._month(visit)
-        first = months_back(self.office.today)
-        months = [months_back(self.office.today, back) for back in range(28)]
-        return self.views.page(
-            visit, "releve", month=month, sheets=sheets, months=months, first=first, totals=_totals(sheets)
-        )
-
-    def statement_file(self, visit: Visit) -> Reply:
-        """The same as PDF."""
-        month, sheets = self._month(visit)
-        body = statement_paper(visit.family, month, sheets, _totals(sheets), self.office.clock.now())
-        return Reply(body, media=PDF, filename=f"releve-{month:%Y-%m}.pdf")
-
-    def _month(self, visit: Visit) -> tuple[date, list[Sheet]]:
-        text = visit.query.get("mois", "")
-        month = words.read_month(text) if text else self.office.today.replace(day=1)
-        if not months_back(self.office.today) <= month <= self.office.today:
-            raise InputError("Les relevés vont de 27 mois en arrière jusqu'à ce mois-ci.")
-        sheets = [one for one in self._sheets(visit) if one.received.replace(day=1) == month]
-        return month, sheets
-
-    def deductions(self, visit: Visit) -> Reply:
-        """What was deducted this year, with the caps."""
-        today, owed = self.office.today, _owed(self._sheets(visit))
-        return self.views.page(
-            visit, "retenues", year=today.year, caps=self.accounts.caps(visit.family, today), owed=owed,
-            takings=self.accounts.takings(visit.family, today.year),
-        )  # fmt: skip
 
     # Rights
 
@@ -166,27 +108,3 @@ class InsuredPages:
         self.office.link(visit.family, visit.form.get("organisme", ""), linked=linked)
         said = "Vos décomptes sont transmis" if linked else "Vos décomptes ne sont plus transmis"
         return go(visit, "/complementaire", f"{said} à cet organisme.")
-
-
-def _wanted(query: Mapping[str, str]) -> Callable[[Sheet], bool]:
-    month = words.read_month(query["mois"]) if query.get("mois") else None
-    person, state = query.get("beneficiaire", ""), query.get("etat", "")
-
-    def wanted(one: Sheet) -> bool:
-        return (
-            month in (None, one.care.replace(day=1))
-            and person in ("", one.beneficiary)
-            and state in ("", one.state)
-        )
-
-    return wanted
-
-
-def _totals(sheets: list[Sheet]) -> dict[str, int]:
-    names = ("charged", "amo", "amc", "withheld", "to_insured", "to_professional")
-    return {name: sum(getattr(one, name) for one in sheets) for name in names}
-
-
-def _owed(sheets: list[Sheet]) -> int:
-    """Deductions that no reimbursement has covered yet."""
-    return sum(one.deducted - one.withheld for one in sheets)

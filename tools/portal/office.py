@@ -24,6 +24,7 @@ from tools.portal.register import Family, Register
 from tools.portal.state import OpposedCard, State
 from tools.receiver.claims import Clerk
 from tools.receiver.core import Receiver
+from tools.receiver.insured import InsuredBase
 from tools.receiver.insurers import Contract, InsurerBase
 from tools.receiver.publishing import OppositionPublisher
 
@@ -43,6 +44,7 @@ class Office:
     register: Register
     receiver: Receiver
     clerk: Clerk
+    insured: InsuredBase
     insurers: InsurerBase
     tables: Tables
     issuer: TestIssuer = field(repr=False)
@@ -63,6 +65,10 @@ class Office:
             family = self.register.family(tag)
             if family is not None:
                 self.insurers.link(family.nir, insurer, linked=linked)
+        for tag, number, since in self.state.doctors():
+            family = self.register.family(tag)
+            if family is not None:
+                self.insured.declare_doctor(family.nir, number, since)
         self._use_withdrawals()
         if self.publisher is not None:
             self.publisher.declared = self._declared_cards
@@ -139,10 +145,11 @@ class Office:
         self.insurers.link(family.nir, insurer, linked=linked)
 
     def choose_doctor(self, family: Family, number: str) -> None:
-        """Declare a médecin traitant; InputError for a number that is no doctor's."""
+        """The caisse knows this médecin traitant from today on; InputError when the number is no doctor's."""
         if number not in self.register.doctors:
             raise InputError("Choisissez un médecin de la liste.")
         self.state.choose_doctor(family.tag, number, self.today)
+        self.insured.declare_doctor(family.nir, number, self.today)
 
     # Medicines
 

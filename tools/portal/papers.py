@@ -10,6 +10,7 @@ from tools.portal.accounts import Sheet
 from tools.portal.paper import Paper
 from tools.portal.register import Family
 from tools.portal.standing import Standing
+from tools.portal.yearly import Year, YearLine
 
 _HEADS = ("Soins", "Bénéficiaire", "Professionnel", "Actes", "Dépense", "AMO", "AMC", "Retenu", "Versé")
 
@@ -26,7 +27,8 @@ def statement_paper(
     else:
         paper.grid((16, 27, 30, 14, 18, 17, 17, 16, 18), [_HEADS, *map(_row, sheets)], right_from=4)
     paper.paragraph(
-        f"Versé sur votre compte : {words.euros(totals['to_insured'])}. "
+        f"Versé sur votre compte : {words.euros(totals['paid'])}, "
+        f"à verser : {words.euros(totals['awaited'])}. "
         f"Payé aux professionnels pour vous : {words.euros(totals['to_professional'])}. "
         f"Retenu (participations et franchises) : {words.euros(totals['withheld'])}.",
         bold=True,
@@ -40,6 +42,37 @@ def _row(one: Sheet) -> tuple[str, ...]:
         words.french_day(one.care), one.beneficiary, one.practitioner, " ".join(one.acts),
         *map(words.euros, cents),
     )  # fmt: skip
+
+
+_YEAR_HEADS = ("Bénéficiaire", "Soins", "Dépense", "AMO", "AMC", "Retenues", "Reste à charge")
+
+
+def yearly_paper(family: Family, year: Year, made: datetime) -> bytes:
+    """The statement for taxes."""
+    paper, holder = Paper(f"Relevé fiscal {year.year}", made), family.profile.people[0]
+    paper.paragraph(f"{holder.first_name} {holder.name}, n° {words.spaced(family.profile.nir)}", bold=True)
+    if not year.is_whole:
+        since = words.french_day(year.since)
+        paper.paragraph(f"Les comptes sont gardés 27 mois : cette année est connue depuis le {since}.")
+    paper.grid(
+        (46, 14, 24, 24, 24, 22, 28), [_YEAR_HEADS, *map(_year_row, (*year.lines, year.total))], right_from=1
+    )
+    paper.paragraph(
+        f"Versé sur votre compte ou à verser : {words.euros(year.total.to_insured)}. "
+        f"À votre charge : {words.euros(year.total.left)}, dont "
+        f"{words.euros(year.total.deducted)} de participations forfaitaires et de franchises.",
+        bold=True,
+    )
+    paper.paragraph(
+        "Soins traités par la caisse pendant l'année. AMO : assurance maladie ; AMC : complémentaire. "
+        f"Feuilles refusées, non comptées : {year.total.refused}."
+    )
+    return paper.to_bytes()
+
+
+def _year_row(one: YearLine) -> tuple[str, ...]:
+    cents = (one.charged, one.amo, one.amc, one.deducted, one.left)
+    return (one.beneficiary, str(one.sheets), *map(words.euros, cents))
 
 
 def attestation_paper(family: Family, standings: Sequence[Standing], doctor: str, made: datetime) -> bytes:

@@ -108,7 +108,7 @@ class Follower:
     def _beneficiary(self, facts: Facts, on: date) -> Beneficiary:
         nir, birth = facts["person"][0], facts["person"][4]
         known = self._insured.find(nir, birth)
-        held = known.exemptions if known is not None else frozenset()
+        held = known.held_on(on) if known is not None else frozenset()
         return Beneficiary(birthday(birth, on), css="css" in held, ame="ame" in held)
 
     def _lines(self, facts: Facts, specialty: str) -> Iterator[PricedLine]:

@@ -78,12 +78,16 @@ class Seal:
 
 
 class Register:
-    """Every family of the shipped profiles and of `profiles` (names or files), and every doctor."""
+    """Every family of the shipped profiles and of `profiles` (names or files), and every doctor.
+
+    `practitioners`: billing number → what the profile is, for everybody who bills.
+    """
 
     def __init__(self, seal: Seal, profiles: Iterable[str] = ()) -> None:
         self.seal = seal
         self._families: dict[bytes, Family] = {}
         self.doctors: dict[str, Doctor] = {}
+        self.practitioners: dict[str, str] = {}
         for name in (*list_profiles(), *list_outcomes(), *profiles):
             self._add(name)
         self._codes = {self._key(seal.code(family.name)): family for family in self}
@@ -97,6 +101,7 @@ class Register:
             tag = self.seal.family(profile.nir[:13])
             self._families.setdefault(tag, Family(profile, tag))
         elif isinstance(profile, CpsProfile) and profile.outcome is None:
+            self.practitioners.setdefault(profile.situations[0].billing_number, profile.label)
             self._add_doctor(profile)
 
     def _add_doctor(self, profile: CpsProfile) -> None:

@@ -16,11 +16,14 @@ from tools.portal.app import make_app
 from tools.portal.controller_pages import ControllerPages
 from tools.portal.entrance import Entrance
 from tools.portal.insured_pages import InsuredPages
+from tools.portal.money_pages import MoneyPages
 from tools.portal.office import Office
+from tools.portal.paper_pages import PaperPages
 from tools.portal.postings import Follower
 from tools.portal.register import Register, Seal
 from tools.portal.sessions import Brake, Sessions
 from tools.portal.state import State
+from tools.portal.treasury import Treasury
 from tools.portal.views import Views
 from tools.receiver.api import Actions
 from tools.receiver.config import ReceiverConfig
@@ -40,6 +43,7 @@ def portal_office(config: ReceiverConfig, parts: Parts) -> Office:
         register=Register(Seal.beside(config.state), config.profiles),
         receiver=parts.receiver,
         clerk=parts.clerk,
+        insured=parts.insured,
         insurers=parts.insurers,
         tables=parts.tables,
         issuer=parts.authority.issuer,
@@ -55,13 +59,17 @@ def portal_office(config: ReceiverConfig, parts: Parts) -> Office:
 def portal_app(config: ReceiverConfig, parts: Parts, actions: Actions, office: Office) -> FastAPI:
     """The whole portal as an application."""
     views, sessions = Views(), Sessions(config.clock, config.rng)
-    accounts = Accounts(parts.ledger, parts.vault, office.register, parts.tables)
+    treasury = Treasury(parts.ledger, parts.vault, config.clock)
+    treasury.register(office.register, parts.insured)
+    accounts = Accounts(parts.ledger, parts.vault, office.register, parts.tables, treasury)
     seal = office.register.seal
     follower = Follower(parts.ledger, parts.vault, seal, parts.insured, parts.practitioners, parts.tables)
-    insured = InsuredPages(office, accounts, parts.insured, views, follower)
-    staff = ControllerPages(office, actions, views)
+    insured = InsuredPages(office, parts.insured, views)
+    money = MoneyPages(office, accounts, treasury, views, follower)
+    staff, paper = ControllerPages(office, actions, views), PaperPages(office, actions, views)
     entrance = Entrance(office.register, sessions, Brake(config.clock), views)
-    return make_app({**insured.routes(), **staff.routes()}, entrance, sessions, views)
+    routes = {**money.routes(), **insured.routes(), **staff.routes(), **paper.routes()}
+    return make_app(routes, entrance, sessions, views)
 
 
 class Portal:

@@ -103,6 +103,11 @@ class State:
         rows = self.ledger.rows("SELECT number, since FROM doctor WHERE family = ?", family)
         return (rows[0][0], date.fromisoformat(rows[0][1])) if rows else None
 
+    def doctors(self) -> list[tuple[bytes, str, date]]:
+        """Family, billing number of the médecin traitant, since when."""
+        rows = self.ledger.rows("SELECT family, number, since FROM doctor")
+        return [(row[0], row[1], date.fromisoformat(row[2])) for row in rows]
+
     def set_link(self, family: bytes, insurer: str, *, linked: bool) -> None:
         """Keep whether the caisse hands shares on to this insurer (ten digits)."""
         with self.ledger.transaction():

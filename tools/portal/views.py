@@ -16,8 +16,10 @@ _MENUS = {
     INSURED: (
         ("/remboursements", "Remboursements"),
         ("/releve", "Relevé mensuel"),
-        ("/retenues", "Participations et franchises"),
-        ("/attestation", "Attestation de droits"),
+        ("/annuel", "Relevé fiscal"),
+        ("/retenues", "Retenues"),
+        ("/compte", "Compte bancaire"),
+        ("/attestation", "Attestation"),
         ("/carte", "Carte Vitale"),
         ("/medecin", "Médecin traitant"),
         ("/complementaire", "Complémentaire"),
@@ -25,6 +27,7 @@ _MENUS = {
     STAFF: (
         ("/controle", "Flux reçus"),
         ("/controle/rejets", "Refus"),
+        ("/controle/papier", "Papier"),
         ("/controle/medicaments", "Médicaments"),
         ("/controle/defauts", "Défauts à la demande"),
     ),
@@ -44,7 +47,11 @@ class Views:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            euros=words.euros, jour=words.french_day, mois=words.month_name, nir=words.spaced
+            euros=words.euros,
+            jour=words.french_day,
+            mois=words.month_name,
+            nir=words.spaced,
+            payeur=words.payer,
         )
         self._environment.globals.update(words=words)
 

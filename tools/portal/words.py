@@ -5,8 +5,13 @@ from __future__ import annotations
 import re
 from datetime import date
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from gateway.errors import InputError
+from gateway.lots.organism import Organism, destination_of
+
+if TYPE_CHECKING:
+    from tools.portal.accounts import Sheet
 
 _MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre",
@@ -19,6 +24,11 @@ KINDS = {
     "care": "franchise médicale (soin d'auxiliaire)",
     "transport": "franchise médicale (transport)",
 }
+PATHWAYS = {
+    "T": "médecin traitant", "R": "remplaçant du médecin traitant", "O": "adressé par le médecin traitant",
+    "M": "adressé par un autre médecin", "U": "urgence", "H": "hors résidence",
+    "D": "accès direct spécifique", "S1": "hors coordination", "S2": "non respecté",
+}  # fmt: skip
 ACCOUNTS = {"participation": "Participation forfaitaire", "franchise": "Franchises médicales"}
 REASONS = {"P": "perdue", "V": "volée", "R": "remplacée"}
 EXEMPTIONS = {
@@ -33,6 +43,16 @@ EXEMPTIONS = {
 def reason(letter: str) -> str:
     """Why a card is opposed; a letter that only its publisher knows is shown as it is."""
     return REASONS.get(letter, f"motif {letter}")
+
+
+def payment(sheet: Sheet, held: bool) -> str:
+    """Where the money of a sheet is. `held`: the caisse knows no account."""
+    transfer = sheet.last_transfer
+    if transfer is None:
+        return STATES[sheet.state]
+    if transfer.paid is not None:
+        return f"versé le {french_day(transfer.paid)}"
+    return "en attente de votre compte bancaire" if held else f"à verser le {french_day(transfer.due)}"
 
 
 def euros(cents: int) -> str:
@@ -59,6 +79,21 @@ def read_month(text: str) -> date:
     return date(int(match[1]), int(match[2]), 1)
 
 
+def read_euros(text: str) -> int:
+    """30, 30,5 or 30,50 → cents; InputError for anything else."""
+    match = re.fullmatch(r"([0-9]{1,5})(?:[,.]([0-9]{1,2}))?", text)
+    if match is None:
+        raise InputError("Donnez un montant en euros sous la forme 30,00.")
+    return int(match[1]) * 100 + int((match[2] or "0").ljust(2, "0"))
+
+
+def read_year(text: str) -> int:
+    """2026; InputError for anything else."""
+    if not re.fullmatch(r"20[0-9]{2}", text):
+        raise InputError("Donnez une année sous la forme 2026.")
+    return int(text)
+
+
 def read_day(text: str) -> date:
     """2026-11-21 → the day; InputError for anything else."""
     try:
@@ -67,6 +102,17 @@ def read_day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise InputError("Donnez une date sous la forme 2026-11-21.") from None
+
+
+def payer(number: str) -> str:
+    """Fourteen digits, or a key such as 01-999-349, as the controller reads them."""
+    if re.fullmatch(r"[0-9]{14}", number):
+        known = destination_of(number)
+        number = known.key
+    if number.startswith("amc-"):
+        return f"complémentaire {number[4:]}"
+    one = Organism.parse(number)
+    return f"régime {one.regime}, organisme {one.organism}"
 
 
 def spaced(nir: str) -> str:

@@ -32,6 +32,8 @@ _NATURES = {"30": "maternite", "41": "at"}
 _REFUSING_NOTES = {"paid-before": codes.ALREADY_PAID, "deceased": codes.CARE_AFTER_DEATH}
 _OF_THE_DOCTOR = ("T", "R")
 """Pathways that claim a médecin traitant: seen by him, or sent by him."""
+_NO_PHYSICIANS = frozenset({"19", "21", "24", "26", "27", "28", "29", "30", "50", "53", "54"})
+"""Dentist, midwife, nurse, physiotherapist, other auxiliaries, laboratory, pharmacist."""
 _LOCAL_SCHEME = "13"
 _WHOLE = 100
 _SOLIDARITY_CODE = "5"
@@ -111,14 +113,31 @@ class Adjudicator:
             return
         if not person.has_rights(day(view.care_date)):
             yield codes.RIGHTS_CLOSED
+        held = person.held_on(day(view.care_date))
         claimed = _EXEMPTION_ON_FILE.get(view.exemption, ())
-        if claimed and not person.exemptions.intersection(claimed):
+        if claimed and not held.intersection(claimed):
             yield codes.EXEMPTION_NOT_ON_FILE
-        if view.nature == "30" and "maternity" not in person.exemptions:
+        if view.nature == "30" and "maternity" not in held:
             yield codes.EXEMPTION_NOT_ON_FILE
         if view.nature == _LOCAL_SCHEME and not person.alsace_moselle:
             yield codes.NATURE_INCOMPATIBLE
         yield from _noted(person, view)
+        yield from self._doctor(person, view)
+
+    def _doctor(self, person: Insured, view: FseView) -> Iterator[str]:
+        """Who claims the pathway of the médecin traitant, against what is declared on the day of the care."""
+        declared, pathway = person.doctor_on(day(view.care_date)), view.pathway or "T"
+        if pathway not in _OF_THE_DOCTOR:
+            return
+        if not declared:
+            if "no-doctor" in person.notes:
+                yield codes.NO_ATTENDING_DOCTOR
+        elif pathway == "T" and view.billing_number != declared and self._is_physician(view.billing_number):
+            yield codes.OTHER_ATTENDING_DOCTOR
+
+    def _is_physician(self, billing_number: str) -> bool:
+        situations = self._practitioners.get(billing_number, ())
+        return any(one.specialty not in _NO_PHYSICIANS for one in situations)
 
     def _tariff(self, view: FseView) -> tuple[str, int]:
         """Code and act line of a wrong amount; ("", 0) when one reading gives the amounts it asks."""
@@ -148,6 +167,8 @@ class Adjudicator:
         if self._runs_complementary(view):
             return view.amc_cents, PAID, ""
         insurer = insurer_number(view.complementary_number)
+        if not insurer and self._solidarity_insurer(view):
+            return 0, REJECTED, codes.SOLIDARITY_BY_INSURER
         if not insurer:
             return 0, AWAITED, ""
         contract = self._insurers.find(insurer, view.nir, view.birth_date)
@@ -160,7 +181,15 @@ class Adjudicator:
         if view.complementary_number:
             return False
         person = self._insured.find(view.nir, view.birth_date, _organism(view))
-        return person is not None and not person.exemptions.isdisjoint(_SOLIDARITY)
+        held = frozenset() if person is None else person.held_on(day(view.care_date))
+        return not held.isdisjoint(_SOLIDARITY) and not self._solidarity_insurer(view)
+
+    def _solidarity_insurer(self, view: FseView) -> str:
+        """The insurer that runs this person's solidarity cover, "" when the caisse does, or nobody."""
+        person = self._insured.find(view.nir, view.birth_date, _organism(view))
+        if person is None or "css" not in person.held_on(day(view.care_date)):
+            return ""
+        return person.css_insurer
 
     def _same_amounts(self, view: FseView, computed: Price) -> bool:
         """The complementary share is compared only where the caisse pays it."""
@@ -188,8 +217,6 @@ class Adjudicator:
 def _noted(person: Insured, view: FseView) -> Iterator[str]:
     if "new-number" in person.notes:
         yield codes.NUMBER_REPLACED
-    if "no-doctor" in person.notes and (view.pathway or "T") in _OF_THE_DOCTOR:
-        yield codes.NO_ATTENDING_DOCTOR
     if "no-accident" in person.notes and view.nature == "41":
         yield codes.UNKNOWN_ACCIDENT
 

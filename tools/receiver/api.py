@@ -7,6 +7,7 @@
     POST   /faults     {"faults": ["slow=5"]}   these beside the others
     DELETE /faults     DELETE /faults/NAME      none; all but this one
     POST   /advance    {"days": 5}              payments still to come are nearer
+    POST   /paper      {"practitioner": …}      a paper sheet arrives and is keyed in (paper.py)
     POST   /returns/ID/send                     the true return goes out (again)
     GET    /opposition /certificates /crls      what is published for everybody (public.py)
 
@@ -35,8 +36,10 @@ from urllib.parse import parse_qs, urlsplit
 from gateway.clock import Rng
 from gateway.errors import GatewayError, InputError
 from tools.receiver import listing
+from tools.receiver.codes import TEXTS
 from tools.receiver.faults import FAULTS, Faults
 from tools.receiver.ledger import Ledger
+from tools.receiver.paper import PaperCounter, PaperSheet
 from tools.receiver.public import Document, NotPublishedError, Publications
 from tools.receiver.reading import arl_json, arl_lines
 from tools.receiver.server import is_loopback
@@ -67,6 +70,7 @@ class Controls:
     advance: Callable[[float], int]
     now: Callable[[], float]
     wake: Callable[[], None]
+    counter: PaperCounter | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class Actions:
             ("DELETE", "/faults/*"): self._remove_fault,
             ("POST", "/advance"): self._advance,
             ("POST", "/returns/*/send"): self._send_again,
+            ("POST", "/paper"): self._paper,
         }
         if published is not None:
             self.routes |= _published_routes(published)
@@ -143,6 +148,16 @@ class Actions:
         if isinstance(days, bool) or not isinstance(days, int | float) or not 0 <= days <= _MAX_DAYS:
             raise InputError(f"days: give a number from 0 to {_MAX_DAYS}")
         return {"moved": self._on.advance(days)}
+
+    def _paper(self, call: Call) -> Answer:
+        if self._on.counter is None:
+            raise ApiRefusal(HTTPStatus.NOT_FOUND, "unknown", "this receiver has no counter for paper")
+        keyed = self._on.counter.receive(PaperSheet.from_json(call.body))
+        return {
+            "number": keyed.number, "decision": keyed.decision, "code": keyed.code,
+            "text": TEXTS.get(keyed.code, ""), "amo_cents": keyed.amo_cents, "amc_cents": keyed.amc_cents,
+            "twin": keyed.twin,
+        }  # fmt: skip
 
     def _send_again(self, call: Call) -> Answer:
         ledger = self._on.ledger

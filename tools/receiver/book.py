@@ -14,11 +14,15 @@ from gateway.errors import StoreError
 
 FROM_FSE, FROM_DRE, RELAYED = "F", "D", "R"
 """How a claim came: as a FSE, as a DRE, or handed on by the caisse."""
+FROM_PAPER, RELAYED_PAPER = "P", "C"
+"""The same over the counter: the caisse's part, and the share that it hands on."""
+TO_CAISSES = frozenset({FROM_FSE, FROM_PAPER})
+ON_PAPER = frozenset({FROM_PAPER, RELAYED_PAPER})
 TO_PROFESSIONAL, TO_INSURED = "P", "I"
 
 _COLUMNS = (
     "record, payer, origin, payee, practitioner, number, first, decision, code, amo_paid, amc_paid, due_at,"
-    " detail"
+    " detail, insured_due_at"
 )
 
 
@@ -28,7 +32,8 @@ class Claim:
 
     `payer`: 14 digits; `payee`: the professional or the insured person. `due_at`: when its line belongs in a
     payment return, None when nothing is returned for it. `detail` is sealed by the vault: the ledger itself
-    names nobody. `first` is False for a number that was used before: nothing is ever paid for it.
+    names nobody. `insured_due_at`: when the insured person is reimbursed, None when nothing goes there.
+    `first` is False for a number that was used before: nothing is ever paid for it.
     `rectifies`: the number that the invoice says it takes the place of, 0 for none; it is not kept.
     """
 
@@ -45,6 +50,7 @@ class Claim:
     amc_paid: int
     due_at: float | None
     detail: bytes = field(repr=False)
+    insured_due_at: float | None = None
     rectifies: int = 0
 
 
@@ -99,7 +105,7 @@ class Book:
         self._db.executemany(
             self._insert,
             [(lot, c.record, c.payer, c.origin, c.payee, c.practitioner, c.number, c.first, c.decision,
-              c.code, c.amo_paid, c.amc_paid, c.due_at, c.detail) for c in claims],
+              c.code, c.amo_paid, c.amc_paid, c.due_at, c.detail, c.insured_due_at) for c in claims],
         )  # fmt: skip
 
     def due(self, now: float, limit: int) -> list[DueClaim]:
@@ -130,10 +136,18 @@ class Book:
 
     def advance(self, seconds: float) -> int:
         """Bring every payment that is still to come this much nearer; returns how many."""
-        return self._db.execute(
-            f"UPDATE {self.table} SET due_at = due_at - ? WHERE noemie IS NULL AND due_at IS NOT NULL",  # noqa: S608
+        to_insured = self._db.execute(
+            f"UPDATE {self.table} SET insured_due_at = insured_due_at - ?"  # noqa: S608
+            " WHERE insured_paid_at IS NULL AND insured_due_at IS NOT NULL",
             (seconds,),
         ).rowcount
+        return (
+            to_insured
+            + self._db.execute(
+                f"UPDATE {self.table} SET due_at = due_at - ? WHERE noemie IS NULL AND due_at IS NOT NULL",  # noqa: S608
+                (seconds,),
+            ).rowcount
+        )
 
     def accounts(self) -> list[Account]:
         """One line per payer, in the order of their numbers."""

@@ -12,7 +12,18 @@ from gateway.lots.organism import Complementary
 from gateway.lots.verify import VerifiedLot
 from tools.receiver import codes
 from tools.receiver.adjudication import NOTHING, REJECTED, Adjudicator, Decision
-from tools.receiver.book import FROM_DRE, FROM_FSE, RELAYED, TO_INSURED, TO_PROFESSIONAL, Claim
+from tools.receiver.book import (
+    FROM_DRE,
+    FROM_FSE,
+    FROM_PAPER,
+    ON_PAPER,
+    RELAYED,
+    RELAYED_PAPER,
+    TO_CAISSES,
+    TO_INSURED,
+    TO_PROFESSIONAL,
+    Claim,
+)
 from tools.receiver.detail import encode_detail
 from tools.receiver.insurers import insurer_number
 from tools.receiver.shares import ShareJudge
@@ -21,15 +32,17 @@ from tools.receiver.vault import Vault
 
 @dataclass(frozen=True)
 class Payday:
-    """When a claim received now is returned: `days` of `day_seconds` later; an insurer takes some more."""
+    """When a claim received now is paid: `days` of `day_seconds` later; paper and insurers take some more."""
 
     days: int
     day_seconds: float
     insurer_days: int = 2
+    paper_days: int = 7
 
-    def after(self, received: float, *, insurer: bool = False) -> float:
+    def after(self, received: float, *, insurer: bool = False, paper: bool = False) -> float:
         """Seconds since the epoch."""
-        return received + (self.days + (self.insurer_days if insurer else 0)) * self.day_seconds
+        days = (self.paper_days if paper else self.days) + (self.insurer_days if insurer else 0)
+        return received + days * self.day_seconds
 
 
 def claim_label(claim: Claim) -> bytes:
@@ -71,17 +84,35 @@ class Clerk:
                 insurers.append(self._share(view, record, RELAYED, received))
         return Claims(tuple(caisse), tuple(insurers))
 
-    def _of_caisse(self, view: FseView, record: int, decision: Decision, received: float) -> Claim:
-        due = None if decision.outcome == NOTHING else self.payday.after(received)
-        payer = view.destination.number
-        return self._sealed(view, decision, _claim(view, record, payer, FROM_FSE, decision, due))
+    def paper_claims(self, view: FseView, received: float) -> Claims:
+        """The claims of one paper sheet: what the professional did not ask for is told the insured person."""
+        decision = self._adjudicator.decide(view)
+        claim = self._of_caisse(view, 0, decision, received, FROM_PAPER)
+        if view.third_party == "none":
+            claim = replace(claim, due_at=None)
+        if not self._judge.hands_on(view, decision.outcome):
+            return Claims((claim,))
+        return Claims((claim,), (self._share(view, 0, RELAYED_PAPER, received),))
+
+    def _of_caisse(
+        self, view: FseView, record: int, decision: Decision, received: float, origin: str = FROM_FSE
+    ) -> Claim:
+        day = self.payday.after(received, paper=origin in ON_PAPER)
+        direct = decision.outcome == NOTHING
+        claim = _claim(view, record, view.destination.number, origin, decision, None if direct else day)
+        return self._sealed(view, decision, replace(claim, insured_due_at=day if direct else None))
 
     def _share(self, view: FseView, record: int, origin: str, received: float) -> Claim:
         """A share paid to the insured person yields no line to the professional, whatever is decided."""
         decision = self._judge.decide(view, origin)
         payer = Complementary(insurer_number(view.complementary_number)).number
-        due = self.payday.after(received, insurer=True) if view.third_party == "full" else None
-        return self._sealed(view, decision, _claim(view, record, payer, origin, decision, due))
+        day, direct = (
+            self.payday.after(received, insurer=True, paper=origin in ON_PAPER),
+            view.third_party != "full",
+        )
+        claim = _claim(view, record, payer, origin, decision, None if direct else day)
+        insured = day if direct and decision.amc_paid else None
+        return self._sealed(view, decision, replace(claim, insured_due_at=insured))
 
     def _sealed(self, view: FseView, decision: Decision, claim: Claim) -> Claim:
         contract = self._judge.contract(view)
@@ -92,7 +123,7 @@ class Clerk:
 def _claim(
     view: FseView, record: int, payer: str, origin: str, decision: Decision, due: float | None
 ) -> Claim:
-    is_full = origin == FROM_FSE or view.third_party == "full"
+    is_full = origin in TO_CAISSES or view.third_party == "full"
     return Claim(
         record=record,
         payer=payer,
@@ -115,5 +146,6 @@ def already_paid(claim: Claim, due: float) -> Claim:
     """The claim of a number that was used before: a reject, returned even where nothing else would be."""
     when = due if claim.due_at is None else claim.due_at
     return replace(
-        claim, first=False, decision=REJECTED, code=codes.ALREADY_PAID, amo_paid=0, amc_paid=0, due_at=when
-    )
+        claim, first=False, decision=REJECTED, code=codes.ALREADY_PAID, amo_paid=0, amc_paid=0, due_at=when,
+        insured_due_at=None,
+    )  # fmt: skip

@@ -18,6 +18,8 @@ CARE_AFTER_DEATH = "0250052"
 NUMBER_REPLACED = "0250053"
 # INVENTED(return-code-doctor): no public code says that no médecin traitant is declared: 0250 054 does.
 NO_ATTENDING_DOCTOR = "0250054"
+# INVENTED(return-code-other-doctor): no public code says that another doctor is declared: 0250 056 does.
+OTHER_ATTENDING_DOCTOR = "0250056"
 # INVENTED(return-code-accident): no public code says that a work accident is not known: 0250 055 does.
 UNKNOWN_ACCIDENT = "0250055"
 # INVENTED(return-code-practitioner): no public code says that no caisse knows a practitioner: 0250 070 does.
@@ -33,6 +35,8 @@ CONTRACT_CLOSED = "0250061"
 NOT_LINKED = "0250062"
 # INVENTED(return-code-dre): no public code says that an insurer takes no DRE for a contract: 0250 063 does.
 DRE_NOT_TAKEN = "0250063"
+# INVENTED(return-code-solidarity): no public code says that an insurer runs a CSS: 0250 064 does.
+SOLIDARITY_BY_INSURER = "0250064"
 # INVENTED(return-code-share): no public code says that a contract gives another amount: 0500 003 does.
 OTHER_SHARE = "0500003"
 # INVENTED(return-code-refused): no public code says that an insurer refuses a share: 0900 001 does.
@@ -49,6 +53,7 @@ TEXTS = {
     CARE_AFTER_DEATH: "ASSURE DECEDE AVANT LA DATE DES SOINS",
     NUMBER_REPLACED: "NUMERO D'IMMATRICULATION REMPLACE, CARTE A METTRE A JOUR",
     NO_ATTENDING_DOCTOR: "MEDECIN TRAITANT NON DECLARE",
+    OTHER_ATTENDING_DOCTOR: "UN AUTRE MEDECIN TRAITANT EST DECLARE",
     UNKNOWN_ACCIDENT: "ACCIDENT DU TRAVAIL INCONNU",
     UNKNOWN_PRACTITIONER: "PROFESSIONNEL DE SANTE INCONNU",
     SUSPENDED_PRACTITIONER: "PROFESSIONNEL DE SANTE SUSPENDU PAR LA CAISSE",
@@ -56,6 +61,7 @@ TEXTS = {
     CONTRACT_CLOSED: "CONTRAT COMPLEMENTAIRE FERME A LA DATE DES SOINS",
     NOT_LINKED: "PAS DE LIAISON AVEC L'ORGANISME COMPLEMENTAIRE",
     DRE_NOT_TAKEN: "DRE NON PREVUE PAR LE CONTRAT",
+    SOLIDARITY_BY_INSURER: "COMPLEMENTAIRE SANTE SOLIDAIRE GEREE PAR UN ORGANISME COMPLEMENTAIRE",
     OTHER_SHARE: "PART COMPLEMENTAIRE DIFFERENTE DE CELLE DU CONTRAT",
     SHARE_REFUSED: "PART COMPLEMENTAIRE REFUSEE PAR L'ORGANISME",
 }
@@ -63,7 +69,7 @@ TEXTS = {
 RIGHTS = frozenset(
     {
         UNKNOWN_INSURED, EXEMPTION_NOT_ON_FILE, NATURE_INCOMPATIBLE, RIGHTS_CLOSED, NUMBER_REPLACED,
-        NO_ATTENDING_DOCTOR, UNKNOWN_ACCIDENT,
+        NO_ATTENDING_DOCTOR, OTHER_ATTENDING_DOCTOR, UNKNOWN_ACCIDENT,
     }
 )  # fmt: skip
 """Differences between card and base: never a reject of a secured FSE with third-party payment (1.3)."""

@@ -40,8 +40,8 @@ class ReceiverConfig:
     `authority`: directory made by `python -m tools.pki`; `state`: directory of the ledger and the fault
     control file; `maildir`: the practice's mailbox, used for every sender the `directory` file does not
     name. `port` 0 takes a free one. `day_seconds`: how long one day lasts for the payment calendar: a caisse
-    pays after `payment_days`, an insurer `insurer_days` later. `api_port`: where the API listens (api.py),
-    None for no API; `portal_port`: the same for the web portal (tools/portal).
+    pays after `payment_days`, paper after `paper_days`, an insurer `insurer_days` later. `api_port`: where
+    the API listens (api.py), None for no API; `portal_port`: the same for the web portal (tools/portal).
     `parties`: each organism and insurer has an encryption certificate of its own (parties.py).
     `profiles`: card profiles (name or file) that the caisse knows beside the shipped ones.
     """
@@ -56,6 +56,7 @@ class ReceiverConfig:
     day_seconds: float = DAY_SECONDS
     payment_days: int = 5
     insurer_days: int = 2
+    paper_days: int = 7
     api_port: int | None = None
     portal_port: int | None = None
     parties: bool = False

@@ -11,13 +11,23 @@ from typing import Any
 from gateway.lots.fse import ActLine, FseView
 from gateway.records.noemie_file import NoemieReject, PaidLine, Payment, Remark, Share
 from tools.receiver.adjudication import AWAITED, PAID, REJECTED, Decision, birthday, copayment, day
-from tools.receiver.book import FROM_DRE, FROM_FSE, DueClaim
+from tools.receiver.book import (
+    FROM_DRE,
+    FROM_FSE,
+    FROM_PAPER,
+    RELAYED,
+    RELAYED_PAPER,
+    TO_CAISSES,
+    DueClaim,
+)
 from tools.receiver.codes import TEXTS
 from tools.receiver.insured import InsuredBase
 from tools.receiver.insurers import insurer_number
 
 _NATURES = {"30": "AM", "41": "AT"}
 _DEGRADED = 5
+_TYPES = {FROM_DRE: "D", RELAYED: "A", FROM_PAPER: "P", RELAYED_PAPER: "C"}
+"""Entity 102, position 30, by how the claim came (billing facts 3)."""
 _HANDED_ON = "PART COMPLEMENTAIRE TRANSMISE A L'ORGANISME {}"
 _BY_DRE = "PART COMPLEMENTAIRE ATTENDUE PAR DRE"
 
@@ -50,7 +60,7 @@ def _invoice_type(view: FseView, origin: str) -> str:
     """Entity 102, position 30."""
     if origin == FROM_FSE:
         return "B" if view.mode == _DEGRADED else "F"
-    return "D" if origin == FROM_DRE else "A"
+    return _TYPES[origin]
 
 
 def _line(line: ActLine) -> tuple[object, ...]:
@@ -112,7 +122,7 @@ class _Answer:
 
     @property
     def is_caisse(self) -> bool:
-        return self.due.claim.origin == FROM_FSE
+        return self.due.claim.origin in TO_CAISSES
 
     @property
     def amo(self) -> Share:

@@ -25,9 +25,10 @@ from typing import Any
 
 from gateway.errors import InputError
 from tools.receiver.config import read_rows
-from tools.receiver.insured import Period, chosen_people, read_periods
+from tools.receiver.insured import Period, chosen_people, insurer_number, read_periods
 
-_DIGITS = 10
+__all__ = ["Contract", "InsurerBase", "insurer_number", "overridden_contracts"]
+
 _IN_THIRD_PARTY = frozenset({"22", "23", "32", "33", "62", "63", "72", "73"})
 _OUTSIDE_THIRD_PARTY = frozenset({"12", "13", "32", "33"})
 """Indicators of 109.4 that allow a DRE (billing facts 1.6): 00 and 60 allow none."""
@@ -62,11 +63,6 @@ class Contract:
         """Whether the indicator allows a DRE for this kind of third-party payment (full, amo or none)."""
         allowed = _IN_THIRD_PARTY if third_party == "full" else _OUTSIDE_THIRD_PARTY
         return self.treatment in allowed
-
-
-def insurer_number(text: str) -> str:
-    """The ten digits of an insurer from the eight or ten of a card; "" for none."""
-    return text.strip().rjust(_DIGITS, "0") if text.strip("0 ") else ""
 
 
 class InsurerBase:

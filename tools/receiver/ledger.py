@@ -12,15 +12,18 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from gateway.errors import StoreError
 from tools.receiver.answers import LotKey
-from tools.receiver.book import FROM_FSE, Account, Book, Claim, DueClaim
+from tools.receiver.book import TO_CAISSES, Account, Book, Claim, DueClaim
 from tools.receiver.schema import BOOKS, open_database
 
 _KEPT_REFUSALS = 10_000
+PAPER_FILE = "PAPIER"
+"""Instead of a file id: what is kept under it came over the counter."""
 LEDGER_FILE = "ledger.db"
 
 
@@ -163,6 +166,25 @@ class Ledger:
         self.insurers.keep(row, shares)
         return row
 
+    def paper_lot(self, practitioner: str, organism: str, now: datetime) -> int:
+        """The lot 000 of this day in which an organism keeps a practitioner's paper; its row id.
+
+        It holds no file and gets no ARL. Call inside `transaction()`.
+        """
+        day, sender = now.date().isoformat(), practitioner.rjust(14, "0")
+        compostage = f"{organism} {day}"
+        rows = self._db.execute(
+            "SELECT id FROM lot WHERE sender = ? AND file_id = ? AND compostage = ?",
+            (sender, PAPER_FILE, compostage),
+        ).fetchall()
+        if rows:
+            return int(rows[0][0])
+        lot = LotRecord(
+            LotKey(sender, PAPER_FILE, compostage), b"", True, "", "", practitioner, organism, 0, day, 0,
+            now.timestamp(), b"", b"",
+        )  # fmt: skip
+        return self.keep_lot(lot, (), (), self.keep_mail("paper", sender, b""))
+
     # Refusals before the signer is known, and ids that come back with other content
 
     def find_refusal(self, message: bytes) -> Refusal | None:
@@ -233,7 +255,7 @@ class Ledger:
             (head.sender, head.claim.practitioner, head.claim.payer, at, paid, len(claims), rejects, mail),
         ).lastrowid
         assert row is not None
-        book = self.caisses if head.claim.origin == FROM_FSE else self.insurers
+        book = self.caisses if head.claim.origin in TO_CAISSES else self.insurers
         book.tie(claims, row)
         return row
 

@@ -10,14 +10,17 @@ from gateway.errors import InputError
 from gateway.lots.organism import destination_of
 from gateway.records.arl import Arl, parse_arl
 from tools.receiver.book import Account
-from tools.receiver.ledger import Ledger
+from tools.receiver.ledger import PAPER_FILE, Ledger
 
 
 def status(ledger: Ledger) -> dict[str, Any]:
     """Counts of everything; money in cents."""
     lots, positive, invoices = ledger.rows(
         "SELECT count(*), coalesce(sum(positive), 0), coalesce(sum(invoices * positive), 0) FROM lot"
+        " WHERE file_id <> ?",
+        PAPER_FILE,
     )[0]
+    [(paper,)] = ledger.rows("SELECT coalesce(sum(invoices), 0) FROM lot WHERE file_id = ?", PAPER_FILE)
     accounts = ledger.accounts()
     return {
         "lots": lots,
@@ -25,6 +28,7 @@ def status(ledger: Ledger) -> dict[str, Any]:
         "lots_refused": lots - positive,
         "messages_refused": ledger.rows("SELECT count(*) FROM refusal")[0][0],
         "invoices_accepted": invoices,
+        "paper_sheets": paper,
         "payments_waiting": sum(account.waiting for account in accounts),
         "payments_returned": ledger.rows("SELECT coalesce(sum(invoices), 0) FROM noemie")[0][0],
         "paid_cents": sum(account.paid_cents for account in accounts),
@@ -52,7 +56,7 @@ def status_lines(ledger: Ledger) -> Iterator[str]:
         f"lots: {said['lots']} kept, {said['lots_accepted']} accepted, {said['lots_refused']} refused;"
         f" messages refused: {said['messages_refused']}"
     )
-    yield f"invoices accepted: {said['invoices_accepted']}"
+    yield f"invoices accepted: {said['invoices_accepted']}; paper sheets keyed in: {said['paper_sheets']}"
     yield (
         f"payment returns: {said['payments_returned']} invoices answered,"
         f" {said['paid_cents'] / 100:.2f} EUR paid, {said['payments_waiting']} waiting"
@@ -73,7 +77,10 @@ def lots(ledger: Ledger, limit: int) -> list[dict[str, Any]]:
         "sender", "file_id", "compostage", "organism", "number", "date", "invoices", "positive",
         "error_class", "code", "received_at",
     )  # fmt: skip
-    rows = ledger.rows(f"SELECT {', '.join(names)} FROM lot ORDER BY id DESC LIMIT ?", limit)  # noqa: S608
+    rows = ledger.rows(
+        f"SELECT {', '.join(names)} FROM lot WHERE file_id <> ? ORDER BY id DESC LIMIT ?",  # noqa: S608
+        PAPER_FILE, limit,
+    )  # fmt: skip
     found = [dict(zip(names, row, strict=True)) for row in rows]
     return [
         lot | {"positive": bool(lot["positive"]), "received_at": _time(lot["received_at"])} for lot in found

@@ -13,10 +13,12 @@ from typing import Any
 from card.layout import ssv
 from card.personalise import list_outcomes, list_profiles, load_profile
 from card.profile import CpsProfile, InsuredProfile, Person, Profile
+from gateway.billing.exemption import Exemption
 from gateway.billing.request import ZONES, Practitioner
 from gateway.errors import InputError
 from gateway.lots.organism import Organism
 from tools.receiver.codes import SUSPENDED_PRACTITIONER, UNKNOWN_PRACTITIONER
+from tools.receiver.iban import make_iban
 from tools.receiver.insured import Insured, InsuredBase, overridden_people
 from tools.receiver.insurers import Contract, InsurerBase, insurer_number, overridden_contracts
 
@@ -99,20 +101,31 @@ def _entry(profile: InsuredProfile, changes: Mapping[str, Any]) -> tuple[dict[st
 
 
 def _insured(profile: InsuredProfile, person: Person) -> Insured:
-    exemptions = {_SITUATIONS[cover.situation] for cover in person.coverage if cover.situation in _SITUATIONS}
-    exemptions |= {"ald" for cover in person.coverage if cover.ald}
-    exemptions |= {"css"} if person.css is not None else set()
-    exemptions |= {"ame"} if profile.ame else set()
+    dated = tuple(_dated(person))
+    exemptions = {one.kind for one in dated} | ({"ame"} if profile.ame else set())
     return Insured(
         nir=profile.nir[:13],
         birth_date=f"{person.birth_date:%y%m%d}",
         rights=tuple((period.start, period.end) for period in person.rights),
         exemptions=frozenset(exemptions),
+        dated=dated,
         alsace_moselle=any(cover.situation == ssv.SITUATION_ALSACE_MOSELLE for cover in person.coverage),
         name=person.name,
         first_name=person.first_name,
         organism=_organism(profile),
+        iban=make_iban(int(profile.nir[7:13]) * 10 + int(profile.nir[:1])),
     )
+
+
+def _dated(person: Person) -> Iterator[Exemption]:
+    """The exemptions on the card, each with its days."""
+    for cover in person.coverage:
+        if cover.ald:
+            yield Exemption("ald", cover.period.start, cover.period.end)
+        if cover.situation in _SITUATIONS:
+            yield Exemption(_SITUATIONS[cover.situation], cover.period.start, cover.period.end)
+    if person.css is not None:
+        yield Exemption("css", person.css.start, person.css.end)
 
 
 def _organism(profile: InsuredProfile) -> str:

@@ -6,6 +6,7 @@ A payer is a caisse or a complementary insurer; each returns what it pays itself
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway.clock import Clock
@@ -24,6 +25,8 @@ from tools.receiver.reply import Address, Secretary
 from tools.receiver.vault import Vault
 from tools.receiver.wrong import wrong_total
 
+_PAPER_TYPES, _ON_PAPER = ("P", "C"), "02"
+"""Entity 102, position 30, and 081, position 6: a transfer of its own for paper (billing facts 3)."""
 _FIXED, _LINE, _EXTRA = 512, 118, 153
 """Octets of an invoice in a return, never too few: fixed entities, each act, each reject or remark."""
 
@@ -117,13 +120,18 @@ class Paymaster:
             paying_organism=head.claim.payer[-10:],
             payments=payments,
         )
+        paper = tuple(one for one in payments if one.invoice_type in _PAPER_TYPES)
+        mailed = tuple(one for one in payments if one.invoice_type not in _PAPER_TYPES)
+        parts = ((mailed, "01"), (paper, _ON_PAPER))
         return NoemieReturn(
             sender=head.claim.payer,
             destination=head.sender,
             file_id=number,
             created=now,
             payee=head.claim.practitioner,
-            transfers=(transfer,),
+            transfers=tuple(
+                replace(transfer, payments=some, return_type=kind) for some, kind in parts if some
+            ),
             sender_type=payer.destination_type,
         )
 

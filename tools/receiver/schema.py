@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.errors import StoreError
 
-VERSION = 2
+VERSION = 3
 
 BOOKS = ("claim", "insurer_claim")
 """Whose claims: those of the caisses, those of the complementary insurers."""
@@ -40,6 +40,10 @@ CREATE TABLE IF NOT EXISTS refusal (
 CREATE TABLE IF NOT EXISTS outbox (
   id INTEGER PRIMARY KEY, mail INTEGER NOT NULL REFERENCES mail (id), at REAL NOT NULL, delivered_at REAL
 );
+CREATE TABLE IF NOT EXISTS paper_twin (
+  practitioner TEXT NOT NULL, number INTEGER NOT NULL, received_at REAL NOT NULL,
+  PRIMARY KEY (practitioner, number)
+);
 CREATE INDEX IF NOT EXISTS outbox_waiting ON outbox (id) WHERE delivered_at IS NULL;
 """
 
@@ -49,13 +53,16 @@ CREATE TABLE IF NOT EXISTS {book} (
   payer TEXT NOT NULL, origin TEXT NOT NULL, payee TEXT NOT NULL,
   practitioner TEXT NOT NULL, number INTEGER NOT NULL, first INTEGER NOT NULL,
   decision TEXT NOT NULL, code TEXT NOT NULL, amo_paid INTEGER NOT NULL, amc_paid INTEGER NOT NULL,
-  due_at REAL, detail BLOB NOT NULL, noemie INTEGER REFERENCES noemie (id),
+  due_at REAL, detail BLOB NOT NULL, insured_due_at REAL, insured_paid_at REAL,
+  noemie INTEGER REFERENCES noemie (id),
   CHECK (first OR (amo_paid = 0 AND amc_paid = 0)){more}
 );
 CREATE UNIQUE INDEX IF NOT EXISTS {book}_once ON {book} (practitioner, number) WHERE first;
 CREATE INDEX IF NOT EXISTS {book}_due ON {book} (due_at) WHERE noemie IS NULL AND due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS {book}_group ON {book} (payer, practitioner)
   WHERE noemie IS NULL AND due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS {book}_insured ON {book} (insured_due_at)
+  WHERE insured_paid_at IS NULL AND insured_due_at IS NOT NULL;
 """
 """One party's claims. The first index, not a check in code, makes a second payment impossible."""
 
@@ -81,12 +88,27 @@ def open_database(path: Path) -> sqlite3.Connection:
     return connection
 
 
+_BEFORE_REIMBURSEMENTS = 2
+
+
+def _add_reimbursements(connection: sqlite3.Connection) -> None:
+    """Version 2 did not say when insured people are reimbursed: what it had taken, it had reimbursed."""
+    connection.execute("BEGIN IMMEDIATE")
+    for book in BOOKS:
+        for column in ("insured_due_at", "insured_paid_at"):
+            connection.execute(f"ALTER TABLE {book} ADD COLUMN {column} REAL")
+    connection.execute(f"PRAGMA user_version={VERSION}")
+    connection.execute("COMMIT")
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, VERSION):
+    if version == _BEFORE_REIMBURSEMENTS:
+        _add_reimbursements(connection)
+    elif version not in (0, VERSION):
         raise StoreError(
             f"ledger {path.name}: version {version} is unknown here; move it away,"
             " or use the release that wrote it"

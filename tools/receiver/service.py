@@ -32,6 +32,7 @@ from tools.receiver.insured import InsuredBase
 from tools.receiver.insurers import InsurerBase
 from tools.receiver.ledger import LEDGER_FILE, Ledger
 from tools.receiver.opening import Gate
+from tools.receiver.paper import PaperCounter
 from tools.receiver.parties import Party, all_parties, front_end
 from tools.receiver.population import (
     barred_practitioners,
@@ -69,6 +70,7 @@ class Parts:
     practitioners: Mapping[str, Sequence[Practitioner]]
     tables: Tables
     parties: Sequence[Party]
+    counter: PaperCounter
     publisher: OppositionPublisher | None
     vault: Vault = field(repr=False)
     authority: Authority = field(repr=False)
@@ -111,7 +113,8 @@ def assemble(
     secretary = Secretary(
         policy, keys.signer, trust, directory, config.rng, stale_signer=authority.stale_receiver_signer
     )
-    tables, payday = Tables.load(), Payday(config.payment_days, config.day_seconds, config.insurer_days)
+    tables = Tables.load()
+    payday = Payday(config.payment_days, config.day_seconds, config.insurer_days, config.paper_days)
     clerk = Clerk(
         Adjudicator(insured, practitioners, tables, insurers, barred_practitioners(config.profiles)),
         ShareJudge(insurers, practitioners, tables),
@@ -138,9 +141,11 @@ def assemble(
         limits=config.limits,
         faults=faults,
     )
+    counter = PaperCounter(ledger, clerk, insured, insurers, practitioners, tables, config.clock)
     return Parts(
         receiver, paymaster, Postman(ledger, directory, config.clock), ledger, faults, clerk, insured,
-        insurers, practitioners, tables, parties, opposition_publisher(config, receiver), vault, authority,
+        insurers, practitioners, tables, parties, counter, opposition_publisher(config, receiver), vault,
+        authority,
     )  # fmt: skip
 
 
@@ -274,7 +279,7 @@ def start_receiver(config: ReceiverConfig) -> RunningReceiver:
 
 def _open_api(config: ReceiverConfig, parts: Parts, running: RunningReceiver) -> Api:
     assert config.api_port is not None
-    actions = Actions(_controls(config, running), parts.publications(config.clock))
+    actions = Actions(_controls(config, running, parts.counter), parts.publications(config.clock))
     return Api(actions, config.state, config.rng, config.host, config.api_port)
 
 
@@ -285,15 +290,16 @@ def _open_portal(config: ReceiverConfig, parts: Parts, running: RunningReceiver)
         raise InputError(f"the portal needs {missing.name}: pip install -e '.[api,bench]'") from None
     assert config.portal_port is not None
     office = portal_office(config, parts)
-    app = portal_app(config, parts, Actions(_controls(config, running)), office)
+    app = portal_app(config, parts, Actions(_controls(config, running, parts.counter)), office)
     return Portal(app, config.host, config.portal_port)
 
 
-def _controls(config: ReceiverConfig, running: RunningReceiver) -> Controls:
+def _controls(config: ReceiverConfig, running: RunningReceiver, counter: PaperCounter) -> Controls:
     return Controls(
         ledger=running.ledger,
         faults=running.faults,
         advance=lambda days: running.advance(days, config.day_seconds),
+        counter=counter,
         now=lambda: config.clock.now().timestamp(),
         wake=running.wake,
     )
