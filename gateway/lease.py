@@ -13,16 +13,20 @@ LEASE = timedelta(minutes=1)
 
 
 class ReaderLease:
-    """`take` before the reader is opened, `keep` again and again while it is used, `give_back` at the end."""
+    """`take` before the reader is opened, `keep` again and again while it is used, `give_back` at the end.
 
-    def __init__(self, store: Store, name: str, clock: Clock) -> None:
+    `owner`: the name of this gateway, that of the store unless said.
+    """
+
+    def __init__(self, store: Store, name: str, clock: Clock, owner: str = "") -> None:
         self._store, self._name, self._clock = store, name, clock
+        self._owner = owner or store.owner
         self._renewed = float("-inf")
 
     def take(self) -> None:
         """The reader is ours from now on; StoreError reader-taken while it is another gateway's."""
         asked = self._clock.monotonic()
-        self._store.take_reader(self._name, self._store.owner, LEASE)
+        self._store.take_reader(self._name, self._owner, LEASE)
         self._renewed = asked
 
     def keep(self) -> None:
@@ -39,4 +43,4 @@ class ReaderLease:
     def give_back(self) -> None:
         """Another gateway may have it at once."""
         self._renewed = float("-inf")
-        self._store.give_reader_back(self._name, self._store.owner)
+        self._store.give_reader_back(self._name, self._owner)
