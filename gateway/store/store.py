@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gateway.audit import AuditRecord
@@ -28,6 +29,7 @@ from gateway.store import (
     returns,
     shares,
     sheets,
+    tallies,
     trail,
     views,
 )
@@ -61,6 +63,7 @@ from gateway.store.rows import (
 )
 from gateway.store.schema import stamp
 from gateway.store.states import FseState, LotState
+from gateway.store.tallies import Marks, Queue, Tally
 
 if TYPE_CHECKING:
     from gateway.lots.sealing import SealedLot
@@ -469,6 +472,34 @@ class Store:
         """The same in plain words, one line per fact."""
         with self._database.reading() as tx:
             return "\n".join((views.status(tx, practice), *breakers.told(tx)))
+
+    # What watches a gateway
+
+    def queue(self) -> Queue:
+        """What waits, of all practices together: counts and ages."""
+        with self._database.reading() as tx:
+            return tallies.queue(tx)
+
+    def marks(self) -> Marks:
+        """As far as everything that has happened yet: for `tally`."""
+        with self._database.reading() as tx:
+            return tallies.now_marks(tx)
+
+    def tally(self, since: Marks) -> Tally:
+        """How often what happened since those marks, of all practices together."""
+        with self._database.reading() as tx:
+            return tallies.since(tx, since)
+
+    def check_writable(self) -> None:
+        """Take the place of a writer for a moment and change nothing; StoreError says why that cannot be."""
+        with self._database.step("line") as tx:
+            breakers.note(tx, "", None)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the file of a SQLite store lies; None for a database elsewhere."""
+        backend = self._database.backend
+        return Path(backend.place).parent if backend.alone else None
 
     # Pages of lists, newest first: `after` is that of the page before ("" for the first page)
 
