@@ -31,6 +31,7 @@ COMMANDS = {
     "paper": "print the paper twin of an FSE made without a Vitale",
     "doctor": "what is wrong with this set-up, and what to do about it",
     "completion": "a script that completes all this in bash, zsh or tcsh",
+    "agent": "lend this machine's readers to a gateway elsewhere; there: enrol, list, revoke",
     "token": "who may use the HTTP API: new, list, revoke",
 }
 

@@ -39,6 +39,8 @@ from gateway.practice import Practice
 from gateway.seat import Seat
 from gateway.sitting import Sitting
 from gateway.store.store import Store
+from reader.agent.driver import AGENT
+from reader.agent.lobby import Lobby
 
 DRIVERS = "vitale_gateway.reader_drivers"
 LOOK_SECONDS = 0.4
@@ -136,8 +138,10 @@ def open_practice(config: Config, clock: Clock, rng: Rng, practice: str = "") ->
         raise
 
 
-def open_seats(config: Config, store: Store, clock: Clock, rng: Rng, say: Say) -> list[Seat]:
-    """A seat for each practice, its reader not opened yet."""
+def open_seats(
+    config: Config, store: Store, clock: Clock, rng: Rng, say: Say, lobby: Lobby | None = None
+) -> list[Seat]:
+    """A seat for each practice, its reader not opened yet. `lobby`: where readers wait for their agents."""
     shared, refresh, many = Shared.load(config), Refresher(config), len(config.practices) > 1
     return [
         _seat(
@@ -145,12 +149,13 @@ def open_seats(config: Config, store: Store, clock: Clock, rng: Rng, say: Say) -
             equip(config, one, store, clock, rng, shared),
             _named(one.id, say) if many else say,
             refresh,
+            lobby,
         )
         for one in config.practices
     ]
 
 
-def _seat(config: Config, practice: Practice, say: Say, refresh: Refresher) -> Seat:
+def _seat(config: Config, practice: Practice, say: Say, refresh: Refresher, lobby: Lobby | None) -> Seat:
     mine, reader = config.practice_named(practice.id), config.reader_of(practice.id)
     seat = Seat(
         practice,
@@ -164,7 +169,7 @@ def _seat(config: Config, practice: Practice, say: Say, refresh: Refresher) -> S
     )
     if reader is not None:
         seat.reader, seat.driver, seat.paper = reader.name, reader.driver, mine.paper
-        seat.opens = partial(open_desk, config, reader, practice.clock)
+        seat.opens = partial(open_desk, config, reader, practice.clock, lobby)
         if config.store.is_shared:
             seat.lease = ReaderLease(practice.store, reader.name, practice.clock)
     return seat
@@ -179,9 +184,9 @@ def _named(practice: str, say: Say) -> Say:
     return said
 
 
-def open_desk(config: Config, reader: ReaderConfig, clock: Clock) -> Desk:
+def open_desk(config: Config, reader: ReaderConfig, clock: Clock, lobby: Lobby | None = None) -> Desk:
     """The desk of one reader, with the limits of one PIN when the gateway has an API."""
-    opened = open_reader(reader)
+    opened = open_reader(reader, lobby)
     try:
         desk = Desk(opened)
     except BaseException:
@@ -193,13 +198,17 @@ def open_desk(config: Config, reader: ReaderConfig, clock: Clock) -> Desk:
     return desk
 
 
-def open_reader(config: ReaderConfig) -> Reader:
-    """The reader of the settings, through the driver registered under its name."""
+def open_reader(config: ReaderConfig, lobby: Lobby | None = None) -> Reader:
+    """The reader of the settings, through the driver registered under its name; an agent's waits in
+    `lobby`.
+    """
     found = entry_points(group=DRIVERS)
     if config.driver not in found.names:
         known = ", ".join(sorted(found.names)) or "none is installed"
         raise InputError(f"reader driver {config.driver!r} is not known: choose one of {known}")
     driver: Callable[..., Reader] = found[config.driver].load()
+    if config.driver == AGENT:
+        return driver(config.slots, lobby=lobby, practice=config.practice)
     return driver(config.slots, alone=True) if config.alone else driver(config.slots)
 
 

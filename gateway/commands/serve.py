@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from threading import Event, Thread
 
 from gateway import found
+from gateway.agent.hosted import agents_admitted, make_lobby
 from gateway.api.tokens import Tokens
 from gateway.clock import Clock, SystemClock, system_rng
 from gateway.commands.typed import ask_pin, pin_options, settings_option
@@ -22,6 +23,7 @@ from gateway.log import Log, in_charge, in_journal
 from gateway.office import unlock
 from gateway.seat import Seat
 from gateway.start import api_beside, open_daemon, open_seats, open_store
+from reader.agent.driver import AGENT
 from reader.errors import NoCard, ReaderError
 
 
@@ -40,10 +42,13 @@ def work(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         say = stack.enter_context(_log(config.log, clock))
         store = stack.enter_context(closing(open_store(config, clock)))
-        seats = open_seats(config, store, clock, system_rng, say)
+        lobby = None if config.agents is None else make_lobby(config.agents, clock, say)
+        seats = open_seats(config, store, clock, system_rng, say, lobby)
         stack.callback(_leave, seats)
         daemon = open_daemon(config, seats, say)
         _open_desks(seats, options)
+        if config.agents is not None and lobby is not None:
+            stack.enter_context(agents_admitted(config.agents, lobby, clock, say, stop))
         with _offered_api(config, daemon) as places, _ended_by_signals(stop):
             for line in found.of_seats(seats):
                 say(line)
@@ -84,8 +89,9 @@ def _open_desks(seats: list[Seat], options: argparse.Namespace) -> None:
     for seat in manned:
         _open(seat, alone=len(manned) == 1)
     for seat in manned:
-        seat.pin_pad = options.pin_pad
-        if not options.pin_later:
+        is_lent = seat.driver == AGENT  # its PIN is typed where the agent is, as soon as it is there
+        seat.pin_pad = options.pin_pad or (is_lent and not options.pin_later)
+        if not options.pin_later and not is_lent:
             _unlock(seat, options, alone=len(manned) == 1)
 
 

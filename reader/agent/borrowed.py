@@ -229,9 +229,16 @@ class AgentReader(Reader):
     time.
     """
 
-    def __init__(self, agent: str, practice: str, slot_names: tuple[str, ...] = SLOT_NAMES) -> None:
+    def __init__(
+        self,
+        agent: str,
+        practice: str,
+        closed: Callable[[], None] = lambda: None,
+        slot_names: tuple[str, ...] = SLOT_NAMES,
+    ) -> None:
+        """closed: told when nobody uses this reader any more."""
         super().__init__(slot_names)
-        self.agent, self.practice = agent, practice
+        self.agent, self.practice, self._closed = agent, practice, closed
         self._borrowed = {slot.name.lower(): _Borrowed(slot, agent) for slot in self.slots}
         self._lent: list[_Borrowed | None] = []
         self._cards: list[BorrowedCard | None] = []
@@ -260,6 +267,11 @@ class AgentReader(Reader):
         self._cards[movement.place] = card
         link.show(movement.place, card.counter if card else None)
         borrowed.show(card)
+
+    def close(self) -> None:
+        """Let the agent and its cards go; safe to call again."""
+        self._closed()
+        super().close()
 
     def detach(self) -> None:
         """The agent has gone."""

@@ -8,6 +8,9 @@ from reader.agent.lobby import Lobby
 from reader.errors import ReaderError
 from reader.reader import Reader
 
+AGENT = "agent"
+"""The name of this driver."""
+
 
 def open_agent(slots: Sequence[str], *, lobby: Lobby | None = None, practice: str = "") -> Reader:
     """The reader that waits for an agent in this lobby; it may come at any time, for its practice only.

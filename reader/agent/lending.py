@@ -50,9 +50,11 @@ class PinDesk(Protocol):
     """Where a person types the PIN when the reader has no pad."""
 
     def ask(self, slot: str, entry: PinEntry, cancelled: threading.Event) -> Digits | NotEntered:
-        """The digits, or why there are none: the time of the entry is over, a person or the gateway
-        cancelled.
-        """
+        """The digits, or why there are none: the time is over, a person or the gateway cancelled."""
+        ...
+
+    def heard(self, slot: str, status: bytes) -> None:
+        """What the card said of the digits: its status word."""
         ...
 
 
@@ -169,7 +171,9 @@ class _Worker:
                 return Outcome.TAKEN, b""
             if entry.objection(Entered(typed)) is not None:
                 return Outcome.DONE, SW_LENGTH
-            return Outcome.DONE, self.slot.exchange(connection, entry.fill(typed))[-2:]
+            status = self.slot.exchange(connection, entry.fill(typed))[-2:]
+            self._pins.heard(self.slot.name, status)
+            return Outcome.DONE, status
         finally:
             typed.wipe()
 
@@ -219,7 +223,9 @@ class Lending:
         pins: PinDesk | None,
         say: Say = lambda _text: None,
         clock: Clock = time.monotonic,
+        each_second: Callable[[], None] = lambda: None,
     ) -> None:
+        self._each_second = each_second
         self._slots, self._stream, self._pins, self._say, self._clock = tuple(slots), stream, pins, say, clock
         self._machine = Lender(len(self._slots))
         self._guard = threading.Lock()
@@ -262,6 +268,7 @@ class Lending:
                 raise TimeoutError("the gateway gives no sign of life")
             if now - ticked >= 1.0:
                 self._machine.tick()
+                self._each_second()
                 ticked = now
             with self._guard:
                 events = self._machine.feed(data)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reader.agent.borrowed import AgentReader
-from reader.agent.frames import Reason
+from reader.agent.frames import LentSlot, Reason
 from reader.agent.link import Link
 from reader.errors import ReaderError
 from reader.stream import Stream
@@ -56,7 +56,7 @@ class Lobby:
                     f"Two readers of the settings name the agent {agent}: give each reader an agent of its "
                     f"own."
                 )
-            made = self._readers[agent] = AgentReader(agent, practice)
+            made = self._readers[agent] = AgentReader(agent, practice, lambda: self._forget(made))
             return made
 
     def connected(self) -> dict[str, bool]:
@@ -96,7 +96,18 @@ class Lobby:
             self._say(f"agent {peer.name}: sent away ({_WHY[reason]})")
             link.hang_up(reason)
             return
-        reader = self._readers[peer.name]
+        try:
+            self._serve(link, peer, slots)
+        finally:
+            with self._guard:
+                self._links.pop(peer.name, None)
+
+    def _serve(self, link: Link, peer: Peer, slots: tuple[LentSlot, ...]) -> None:
+        """The agent's slots are its reader's until the line ends."""
+        with self._guard:
+            reader = self._readers.get(peer.name)
+        if reader is None:  # closed in this very moment
+            return
         try:
             link.welcome()
             reader.attach(link, slots)
@@ -106,8 +117,12 @@ class Lobby:
         finally:
             link.end()
             reader.detach()
-            with self._guard:
-                self._links.pop(peer.name, None)
+
+    def _forget(self, reader: AgentReader) -> None:
+        """Nobody uses this reader any more; its agent hears that it is not expected at its next look."""
+        with self._guard:
+            if self._readers.get(reader.agent) is reader:
+                del self._readers[reader.agent]
 
     def _objection(self, peer: Peer) -> Reason | None:
         with self._guard:

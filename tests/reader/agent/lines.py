@@ -76,6 +76,10 @@ class Typist(PinDesk):
     digits: list[str | None] = field(default_factory=list)
     asked: list[PinEntry] = field(default_factory=list)
     waits: bool = False
+    said: list[bytes] = field(default_factory=list)
+
+    def heard(self, slot: str, status: bytes) -> None:
+        self.said.append(status)
 
     def ask(self, slot: str, entry: PinEntry, cancelled: threading.Event) -> Digits | NotEntered:
         self.asked.append(entry)

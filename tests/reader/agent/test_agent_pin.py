@@ -98,11 +98,13 @@ def test_nothing_usable_was_typed(scripted, typed: str | None, status: bytes) ->
 def test_a_wrong_pin_counts_once(scripted) -> None:
     """63C2 comes back as it is; the card has seen one VERIFY and no other follows."""
     card = scripted(lambda _command: b"\x63\xc2")
-    with lent(card) as local, away(local, Typist(["9999"])) as agent:
+    typist = Typist(["9999"])
+    with lent(card) as local, away(local, typist) as agent:
         agent.joined()
         connection = agent.borrowed.slot("CPS").connect()
         assert connection.verify_on_pad(PinEntry.for_cps()).sw == 0x63C2
         assert len(card.commands) == 1
+        assert typist.said == [b"\x63\xc2"]
 
 
 def test_the_gateway_sends_no_digits(scripted) -> None:

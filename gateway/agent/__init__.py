@@ -1,0 +1,1 @@
+"""Reader agents: who may lend slots to this gateway, and the program that lends them (see README.md)."""
