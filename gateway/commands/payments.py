@@ -7,15 +7,19 @@ import json
 from contextlib import closing
 from dataclasses import asdict
 
+from gateway.clock import SystemClock
 from gateway.commands.opened import store_of
 from gateway.commands.table import as_json, euros, show
 from gateway.commands.typed import json_option, limit_option, practice_of, practice_option, settings_option
+from gateway.exchange.calendar import legal_day
 from gateway.remedies import of_payment
 from gateway.store.rows import PaymentLine
+from gateway.store.store import Store
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """How many."""
+    """Which, and how many."""
+    parser.add_argument("--late", action="store_true", help="only what should have been paid by now")
     limit_option(parser)
     practice_option(parser)
     settings_option(parser)
@@ -26,6 +30,10 @@ def work(options: argparse.Namespace) -> int:
     """Look at the store; a gateway that runs is not disturbed."""
     config, store = store_of(options, read_only=True)
     practice = practice_of(config, options)
+    if options.late:
+        with closing(store):
+            _late(options, store, practice)
+        return 0
     with closing(store):
         rows, strangers = store.payments(practice, options.limit), store.unmatched(options.limit)
     if options.json:
@@ -42,6 +50,18 @@ def work(options: argparse.Namespace) -> int:
         unmatched = [(f"{one.at:%Y-%m-%d %H:%M}", one.kind, one.outcome, one.reason) for one in strangers]
         show(("came", "what", "is", "why"), unmatched, "")
     return 0
+
+
+def _late(options: argparse.Namespace, store: Store, practice: str) -> None:
+    late = store.late_payments(practice, legal_day(SystemClock().now()))
+    if options.json:
+        print(json.dumps({"late": [as_json(asdict(one)) for one in late]}, ensure_ascii=False))
+        return
+    rows = [
+        (one.number, one.practitioner, one.payer.upper(), euros(one.cents), one.since, one.days)
+        for one in late
+    ]
+    show(("FSE", "professional", "payer", "asked", "accepted", "days"), rows, "nothing is late")
 
 
 def _line(row: PaymentLine) -> tuple[object, ...]:

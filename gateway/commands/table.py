@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import textwrap
@@ -27,7 +28,7 @@ def laid_out(headings: Sequence[str], rows: Sequence[Sequence[object]], edge: in
     """The lines of a table; `edge`: how many characters a line may have, None for no limit."""
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(line[column]) for line in (headings, *cells)) for column in range(len(headings))]
-    right = [all(isinstance(row[column], int) for row in rows) for column in range(len(headings))]
+    right = [all(_is_number(line[column]) for line in cells) for column in range(len(headings))]
     lines = []
     for line in (list(headings), *cells):
         set_out = [
@@ -51,6 +52,10 @@ def euros(cents: int) -> str:
     """An amount as people write it: 26.50."""
     sign = "-" if cents < 0 else ""
     return f"{sign}{abs(cents) // 100}.{abs(cents) % 100:02}"
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) is not None
 
 
 def _cell(value: object) -> str:

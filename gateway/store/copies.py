@@ -33,7 +33,7 @@ def copy_file(source: Path, target: Path) -> Path:
     try:
         _create_private(partial)
         with (
-            closing(sqlite3.connect(source.as_uri() + "?mode=ro", uri=True)) as old,
+            closing(sqlite3.connect(source.resolve().as_uri() + "?mode=ro", uri=True)) as old,
             closing(sqlite3.connect(partial)) as new,
         ):
             old.backup(new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -174,3 +175,60 @@ def test_a_table_keeps_its_edge(rows: list[list[str]], edge: int) -> None:
 def test_euros(cents: int, text: str) -> None:
     """Cents as people write them."""
     assert euros(cents) == text
+
+
+def test_statement(screen: Screen) -> None:
+    """statement: each sheet of the month, totals that are their sums; the same for programs, as CSV too."""
+    assert screen("statement", "2026-03") == 0
+    assert "2026-03, practice cabinet: 4 FSE" in screen.out
+    assert screen("statement", "2026-03", "--json") == 0
+    found = json.loads(screen.out)
+    assert found["totals"]["base_cents"] == sum(line["sums"]["base_cents"] for line in found["lines"]) > 0
+    assert screen("statement", "2026-03", "--csv") == 0
+    rows = list(csv.reader(screen.out.splitlines()))
+    assert [row[0] for row in rows] == ["FSE", *(str(line["number"]) for line in found["lines"]), "total"]
+    assert screen("statement", "2026-02") == 0
+    assert "0 FSE" in screen.out
+    with pytest.raises(SystemExit):
+        screen("statement", "2026-13")
+
+
+def test_late_payments(screen: Screen, line: Line) -> None:
+    """payments --late: a sheet that was accepted long ago and not paid; nothing of one that was paid."""
+    assert screen("payments", "--late") == 0
+    assert screen.out.strip() == "nothing is late"
+    line.store = line.open()
+    sealed = line.lot()
+    line.send(sealed)
+    receipt = line.arl(sealed)
+    line.store.post_receipt(receipt, raw_of(receipt), f"arl {sealed.id}", PRACTICE)
+    line.store.close()
+    assert screen("payments", "--late", "--json") == 0
+    assert [one["number"] for one in json.loads(screen.out)["late"]] == [5]
+
+
+def test_status_says_what_is_due(screen: Screen) -> None:
+    """status: the sheets past their legal day are named, one by one; --json has them too."""
+    assert screen("status") == 0
+    assert "fse 4 (SIGNED) late: 2026-03-12" in screen.out
+    assert screen("status", "--json", "--practice", PRACTICE) == 0
+    assert json.loads(screen.out)["due"][PRACTICE]["late"] >= 1
+    assert screen("status", "--json", "--practice", "elsewhere") == 0
+    assert json.loads(screen.out)["due"]["elsewhere"]["late"] == 0
+
+
+def test_backup_and_back(screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """backup, then restore from where the person stands: what was kept is back, no number comes back."""
+    monkeypatch.chdir(tmp_path)
+    assert screen("backup", "copies", "--key-folder", "elsewhere") == 0
+    assert screen("backup", "copies", "--list", "--json") == 0
+    [made] = json.loads(screen.out)["backups"]
+    assert screen("cancel", "4") == 0
+    assert screen("restore", made["path"]) == 1
+    assert "--over" in screen.err
+    assert screen("restore", made["path"], "--over", "--last-number", f"{PRACTICE}=7") == 0
+    assert f"practice {PRACTICE}: the next FSE is number 8" in screen.out
+    assert screen("fse", "4", "--json") == 0
+    assert json.loads(screen.out)["state"] == "SIGNED"
+    assert (screen("restore", "nothing"), screen.err.count("\n")) == (1, 1)
+    assert screen("backup", "copies", "--key-folder", "copies/keys") == 1
