@@ -24,10 +24,13 @@ from gateway.errors import GatewayError
 from gateway.exchange.breaker import Lane
 from gateway.lists import OppositionSource
 from gateway.lots.sealing import SealedLot
+from gateway.metrics import CLOCK_STEPS, REFUSALS, RETRIES, SENDS, Metrics
 from gateway.practice import Practice
 from gateway.pulse import Pulse
 from gateway.seat import NEVER, Seat
 from gateway.service_manager import ServiceManager
+from gateway.store.rows import LotRow
+from gateway.store.states import LotState
 from gateway.store.store import Store
 
 DAY_SECONDS = 86_400.0
@@ -70,6 +73,7 @@ class Daemon:
     pulse: Pulse = field(init=False, repr=False)
     complaints: Complaints = field(init=False, repr=False)
     clock_watch: ClockWatch = field(init=False, repr=False)
+    metrics: Metrics = field(init=False, repr=False)
     _line: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _again: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -80,8 +84,10 @@ class Daemon:
         self.pulse = Pulse(self.clock)
         self.complaints = Complaints(self.say, self.clock)
         self.clock_watch = ClockWatch(self.clock)
+        self.metrics = Metrics(self.clock)
         for seat in self.seats:
             seat.beat = partial(self.pulse.beat, _desk_loop(seat))
+            seat.refused = partial(self.metrics.count, REFUSALS, "desk")
 
     @property
     def practice(self) -> Practice:
@@ -155,8 +161,15 @@ class Daemon:
         with self._again if lane is Lane.AGAIN else self._line:
             beating = _Beating(sender, partial(self.pulse.beat, loop))
             return send_due(
-                self.store, beating, self.clock, self.practice.rng, relay=self.relay, lane=lane, of=of
-            )
+                self.store, beating, self.clock, self.practice.rng,
+                relay=self.relay, lane=lane, of=of, told=self._sent,
+            )  # fmt: skip
+
+    def _sent(self, lot: LotRow, state: LotState) -> None:
+        outcome = {LotState.SENT: "sent", LotState.PARKED: "parked"}.get(state, "failed")
+        self.metrics.count(SENDS, outcome)
+        if lot.attempts or lot.sends or lot.failing_since is not None:
+            self.metrics.count(RETRIES)
 
     def _works(self) -> dict[str, Callable[[], None]]:
         """What each loop does at every turn."""
@@ -168,6 +181,8 @@ class Daemon:
         return {**desks, **beside, **lists, "keep": self._keep}
 
     def _turn(self, seat: Seat) -> None:
+        if seat.desk is not None:
+            seat.desk.watch = self.metrics.of_card
         seat.turn(self._stop)
 
     def _loop(self, name: str, work: Callable[[], None], stop: threading.Event) -> None:
@@ -236,6 +251,7 @@ class Daemon:
 
     def _stepped(self, seconds: float) -> None:
         """The clock was set, or the machine slept: recorded for every practice."""
+        self.metrics.count(CLOCK_STEPS)
         self.say(f"the clock stepped by {seconds:+.0f} s: deadlines follow the new time")
         with self.store.batch():
             for seat in self.seats:

@@ -114,11 +114,13 @@ def send_due(
     relay: str = RELAY,
     lane: Lane = Lane.ALL,
     of: str | None = None,
+    told: Callable[[LotRow, LotState], None] = lambda lot, state: None,
 ) -> Sent:
     """One pass: mark overdue lots, claim what is due, send the same bytes, note what happened.
 
     `beside`: more connections to the same relay; lots then go side by side, one per connection. `relay`: the
-    name of the line that all of them take; `lane`: what this pass is for; `of`: tell of one practice's lots.
+    name of the line that all of them take; `lane`: what this pass is for; `of`: tell of one practice's lots;
+    `told`: hears of every lot that was tried, as it was before, and of the state it came to.
     """
     silent = () if lane is Lane.FRESH else store.overdue(clock.now())
     mine = [row for row in silent if of in (None, row.practice)]
@@ -141,6 +143,7 @@ def send_due(
             failures = list(lanes.map(_send, senders, left))
             for lot, state, failure in zip(left, _note(store, left, failures, moment), failures, strict=True):
                 in_a_row = 0 if state is LotState.SENT else in_a_row + 1
+                told(lot, state)
                 if of in (None, lot.practice):
                     done = _count(done, state, failure)
     untried += [lot.id for lot in waiting]

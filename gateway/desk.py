@@ -6,8 +6,8 @@ keeps both cards from every other program meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Protocol
 
 from gateway.cards.cps import CpsSession
@@ -40,6 +40,8 @@ class Desk:
         self._cps: CpsSession | None = None
         self.sitting: Sitting | None = None
         """How long and for how many FSE one PIN is good; None: until the CPS leaves its slot."""
+        self.watch: Callable[[str], AbstractContextManager[None]] = lambda operation: nullcontext()
+        """Around each work with a card: for whoever counts and times it."""
 
     @property
     def slots(self) -> tuple[Slot, Slot]:
@@ -93,6 +95,13 @@ class Desk:
         CardRefusal or ReaderError says what is wrong.
         """
         self.lock()
+        with self.watch("unlock"):
+            self._cps = self._opened(pin)
+        if self.sitting is not None:
+            self.sitting.begin()
+        return self._cps
+
+    def _opened(self, pin: Secret | None) -> CpsSession:
         session = CpsSession.open(self._cps_slot.connect())
         try:
             if pin is None:
@@ -102,9 +111,6 @@ class Desk:
         except (CardRefusal, ReaderError):
             session.close()
             raise
-        if self.sitting is not None:
-            self.sitting.begin()
-        self._cps = session
         return session
 
     def lock(self) -> None:
@@ -133,7 +139,7 @@ class Desk:
         """A session with the Vitale in its slot, ended on the way out; both cards are kept until then."""
         held = self._cps
         cps = held.exclusive() if held is not None else nullcontext()
-        with cps, self._vitale_slot.owner:
+        with self.watch("visit"), cps, self._vitale_slot.owner:
             session = VitaleSession.open(self._vitale_slot.connect())
             try:
                 yield session

@@ -65,6 +65,8 @@ class Seat:
     paper: Path | None = None
     pin_pad: bool = False
     has_api: bool = False
+    refused: Callable[[str], None] = lambda code: None
+    """Told the code of every care act of the inbox that is refused."""
     beat: Callable[[], None] = lambda: None
     """Told between two pieces of work: the desk lives."""
     pin_guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -272,6 +274,7 @@ class Seat:
         try:
             billed = bill_act(self.practice, desk, self.inbox.read(name))
         except (GatewayError, ReaderError) as refusal:
+            self.refused(refusal.code)
             return {"accepted": False, "code": refusal.code, "reason": str(refusal)}
         return accepted(billed)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api import at_desk, events, lots, returns, sheets, shown
+from gateway.api import at_desk, events, health, lots, returns, sheets, shown
 from gateway.api.asked import CareActIn, CareRequestIn, SessionIn
 from gateway.api.asking import only_known
 from gateway.api.limits import Limits
@@ -49,6 +49,9 @@ def make_app(service: Service, page: Page | None = None) -> FastAPI:
     if page is not None:
         app.add_middleware(Beside, page=page)
     app.add_middleware(Limits)
+    app.add_middleware(health.Watched, metrics=service.daemon.metrics, clock=service.clock)
+    app.state.exposition = health.Exposition(service.daemon)
+    app.include_router(health.router)
     install(app)
     for router in (_about(), at_desk.router, sheets.router, lots.router, returns.router, events.router):
         app.include_router(router, prefix="/v1", responses=_problems(), dependencies=[Depends(only_known)])

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from gateway.errors import CardRefusal, ExchangeError, GatewayError, InputError, StoreError, TrustError
+from gateway.metrics import REFUSALS
 from gateway.redact import redact
 from reader.console import plain
 from reader.errors import ReaderError
@@ -136,8 +137,9 @@ def _problem(code: str, status: int, title: str, sentence: str) -> Problem:
     )
 
 
-async def _on_refusal(_request: Request, error: Exception) -> Response:
+async def _on_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError | ReaderError)  # noqa: S101 - as installed
+    request.app.state.service.daemon.metrics.count(REFUSALS, "api", error.code)
     return response(problem_of(error))
 
 
