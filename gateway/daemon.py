@@ -18,7 +18,7 @@ from typing import Protocol
 from gateway.clock import Clock
 from gateway.clock_watch import ClockWatch
 from gateway.complaints import Complaints, Say
-from gateway.delivery import RELAY, Sender, Sent, send_due
+from gateway.delivery import RELAY, Sender, Sent, receipt_due, send_due
 from gateway.desk import Desk
 from gateway.errors import GatewayError
 from gateway.exchange.breaker import Lane
@@ -123,9 +123,10 @@ class Daemon:
         self._stop = stop
         if self._failure is not None:  # before the work began
             stop.set()
+        self._guarded(self._catch_up)
         for seat in self.seats:
             if seat.has_reader:
-                self.complaints.guard(seat.interrupted)
+                self._guarded(seat.interrupted)
         works = self._works()
         with ThreadPoolExecutor(len(works), thread_name_prefix="gateway") as pool:
             loops = [pool.submit(self._loop, name, work, stop) for name, work in works.items()]
@@ -250,12 +251,17 @@ class Daemon:
                 seat.complaints.guard(seat.look)
 
     def _stepped(self, seconds: float) -> None:
-        """The clock was set, or the machine slept: recorded for every practice."""
+        """The clock was set, or the machine slept: recorded for every practice, and nothing waits for it."""
         self.metrics.count(CLOCK_STEPS)
         self.say(f"the clock stepped by {seconds:+.0f} s: deadlines follow the new time")
-        with self.store.batch():
-            for seat in self.seats:
-                self.store.audit("clock stepped", f"{seat.id}/clock", f"{seconds:+.0f} s", practice=seat.id)
+        now = self.clock.now()
+        self.store.clock_stepped(now, receipt_due(now), seconds, [seat.id for seat in self.seats])
+
+    def _catch_up(self) -> None:
+        """What an earlier run left far ahead, because its clock was."""
+        now = self.clock.now()
+        if self.store.clock_stepped(now, receipt_due(now)):
+            self.say("the clock was ahead before this start: what waited for that time is due in time again")
 
     def _send(self) -> None:
         lane = Lane.ALL if self.again is None else Lane.FRESH

@@ -37,8 +37,11 @@ class Sitting:
 
     @property
     def ends(self) -> datetime | None:
-        """When the PIN has to be given again, None before the first one."""
-        return None if self.began is None else self.began + self.longest
+        """When the PIN has to be given again, None before the first one; a clock that was set is followed."""
+        if self.began is None:
+            return None
+        left = self.longest.total_seconds() - (self.clock.monotonic() - self._since)
+        return self.clock.now() + timedelta(seconds=round(left))
 
     @property
     def is_over(self) -> bool:

@@ -17,6 +17,7 @@ from gateway.lots.numbering import LotNumbers
 from gateway.store import (
     answers,
     breakers,
+    clock_step,
     details,
     figures,
     flows,
@@ -33,7 +34,7 @@ from gateway.store import (
     trail,
     views,
 )
-from gateway.store.database import Database
+from gateway.store.database import Database, Transaction
 from gateway.store.figures import (
     PAYMENT_DAYS,
     Due,
@@ -374,6 +375,21 @@ class Store:
         `practice`: whose chain it belongs to; the gateway's own without one.
         """
         self._database.do("audit", lambda tx: tx.audit(what, ref, detail, who, practice=practice))
+
+    def clock_stepped(
+        self, now: datetime, latest_receipt: datetime, seconds: float = 0.0, practices: Sequence[str] = ()
+    ) -> int:
+        """The clock was set by so many `seconds`, or may have been while the gateway was stopped (0).
+
+        Recorded for these `practices`; what a clock that was ahead left far in the future is brought back, a
+        receipt to `latest_receipt`. How much there was.
+        """
+
+        def work(tx: Transaction) -> int:
+            clock_step.record(tx, seconds, practices)
+            return clock_step.bring_back(tx, now, latest_receipt)
+
+        return self._database.do("audit", work)
 
     def audit_records(self, practice: str | None = None) -> list[AuditRecord]:
         """The whole trail, or the chain of one practice, oldest first."""
