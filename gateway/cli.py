@@ -37,6 +37,7 @@ COMMANDS = {
     "completion": "a script that completes all this in bash, zsh or tcsh",
     "agent": "lend this machine's readers to a gateway elsewhere; there: enrol, list, revoke",
     "token": "who may use the HTTP API: new, list, revoke",
+    "page": "access codes of the practice's page: new, list, revoke",
 }
 
 

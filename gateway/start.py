@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -34,6 +34,7 @@ from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
 from gateway.lease import ReaderLease
 from gateway.lists import OppositionSource
+from gateway.page.codes import Codes
 from gateway.pki import OppositionList, Trust, VitaleAuthority
 from gateway.practice import Practice
 from gateway.seat import Seat
@@ -41,6 +42,10 @@ from gateway.sitting import Sitting
 from gateway.store.store import Store
 from reader.agent.driver import AGENT
 from reader.agent.lobby import Lobby
+
+if TYPE_CHECKING:
+    from gateway.api.app import Page
+    from gateway.api.service import Service
 
 DRIVERS = "vitale_gateway.reader_drivers"
 LOOK_SECONDS = 0.4
@@ -258,8 +263,23 @@ def api_beside(config: Config, daemon: Daemon, tokens: Tokens) -> Iterator[int]:
         raise InputError(
             f"the API needs {missing.name}: pip install 'vitale-gateway[api]', or leave [api] out"
         ) from None
-    with serving(Service(daemon, tokens), api.address, api.port) as port:
+    service = Service(daemon, tokens)
+    with serving(service, api.address, api.port, _page(config, service)) as port:
         yield port
+
+
+def _page(config: Config, service: Service) -> Page | None:
+    """The practice's page of the settings; None when they have none. InputError: an extra is missing."""
+    if config.page is None or config.api is None:
+        return None
+    try:
+        from gateway.page.site import Site  # noqa: PLC0415 - an extra, as the API is
+    except ModuleNotFoundError as missing:
+        raise InputError(
+            f"the page needs {missing.name}: pip install 'vitale-gateway[api]', or leave [page] out"
+        ) from None
+    page = config.page
+    return Site(service, Codes.beside(config.api.tokens), page.language, page.hosts).door()
 
 
 class Refresher:

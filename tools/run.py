@@ -1,4 +1,4 @@
-"""`make run`: a practice and a receiver on loopback, kept between runs, with a prompt to use them by hand.
+"""`make run`: a practice with its page and a receiver on loopback, kept between runs, and a prompt beside.
 
 Care acts can also be dropped as JSON files into the inbox folder, as practice software would do.
 """
@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
@@ -33,13 +33,17 @@ from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
 from gateway.office import unlock
+from gateway.page.codes import Codes
+from gateway.page.site import Site
 from gateway.pki import OppositionList
 from gateway.redact import redact
 from gateway.seat import Seat
+from gateway.sitting import Sitting
 from reader.console import finish, plain, said
 from reader.errors import ReaderError
 from reader.trace import Trace
 from tools.bench import PRACTICE, TEST_PIN, Bench
+from tools.bench_panel import BenchPanel
 from tools.pcscd import PcscdError
 from tools.portal.register import CONTROLLER, Register, Seal, code_lines
 from tools.receiver.config import ReceiverConfig
@@ -49,6 +53,9 @@ from tools.two_slots import TwoSlots, two_slots
 REFUSALS = (GatewayError, ReaderError, IssuerError, ImageError, PcscdError)
 MAX_DAY_SECONDS = 366 * 86_400.0
 SOFTWARE = "make-run"
+SITTING_SHEETS = 250
+"""How many sheets one PIN is good for."""
+
 DOCTOR, PATIENT = "cps-gp-sector1", "vitale-single"
 HELP = """\
   cards                     the cards that can be inserted, and what those with one outcome always bring
@@ -192,6 +199,7 @@ def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool, portal: i
         place.insert("CPS", DOCTOR)
         place.insert("Vitale", PATIENT)
         desk = Desk(place.reader)
+        desk.sitting = Sitting(practice.clock, timedelta(hours=12), SITTING_SHEETS)
         desk.unlock(TEST_PIN)
         seat = Seat(
             practice, desk, Inbox(bench.directory("inbox")), Maildir(bench.directory("mailbox")), _say,
@@ -206,25 +214,42 @@ def _serve(root: Path, policy: str, day_seconds: float, *, pcsc: bool, portal: i
         stack.callback(stop.set)
         print(f"receiver on 127.0.0.1:{receiver.port} ({policy}), one day lasts {day_seconds:g} s")
         codes = Register(Seal.beside(bench.directory("receiver"))).seal.code
-        print(
-            f"portal on http://127.0.0.1:{receiver.portal_port}/ with the code {codes(PATIENT)} of {PATIENT}"
-        )
+        portal_at = f"http://127.0.0.1:{receiver.portal_port}/"
+        print(f"portal on {portal_at} with the code {codes(PATIENT)} of {PATIENT}")
         print(f"or {codes(CONTROLLER)} of the controller; more: the command codes")
-        print(_api(bench, daemon, api, stack))
+        panel = BenchPanel(
+            bench, place, lambda days: receiver.advance(days, day_seconds),
+            (("portal", portal_at, codes(PATIENT)),), _locks(desk), {"vitale": PATIENT, "cps": DOCTOR},
+        )  # fmt: skip
+        at = _page(bench, daemon, api, panel, stack)
         print(f"care acts are taken from {bench.directory('inbox')}; everything is kept in {root}\n{HELP}")
+        print(at, flush=True)
         _converse(Prompt(bench, daemon, place, trace))
         print("stopping …")
 
 
-def _api(bench: Bench, daemon: Daemon, port: int, stack: ExitStack) -> str:
-    """Offer the gateway's HTTP API until the stack ends, with a new token; where, and the token."""
+def _locks(desk: Desk) -> Callable[[str], None]:
+    """Before another CPS goes in, the session with the one inside ends."""
+    return lambda slot: desk.lock() if slot == "CPS" else None
+
+
+def _page(bench: Bench, daemon: Daemon, port: int, panel: BenchPanel, stack: ExitStack) -> str:
+    """Offer the page and the HTTP API until the stack ends; says where, how to enter, and the API's token."""
     tokens = Tokens(bench.directory("tokens.json"))
     with contextlib.suppress(InputError):
         tokens.revoke(SOFTWARE)
     token = tokens.new(SOFTWARE, PRACTICE, bench.clock, system_rng)
     daemon.seats[0].has_api = True
-    found = stack.enter_context(serving(Service(daemon, tokens), "127.0.0.1", port))
-    return f"API on http://127.0.0.1:{found}/v1 with the token {token}"
+    service, codes = Service(daemon, tokens), Codes.beside(bench.directory("tokens.json"))
+    code = codes.new(PRACTICE, bench.clock, system_rng)
+    site = Site(service, codes, guest=panel)
+    found = stack.enter_context(serving(service, "127.0.0.1", port, site.door()))
+    where = f"http://127.0.0.1:{found}"
+    return (
+        f"API on {where}/v1 with the token {token}\n"
+        f"page on {where}/ with the code {code}\n"
+        f"open it now, once, without a code: {where}{site.link(PRACTICE)}"
+    )
 
 
 def _converse(prompt: Prompt) -> None:
@@ -261,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=int,
         default=0,
         metavar="PORT",
-        help="where the gateway's HTTP API listens (a free port)",
+        help="where the page and the gateway's HTTP API listen (a free port)",
     )
     options = parser.parse_args(arguments)
     if not 0 < options.day < MAX_DAY_SECONDS:

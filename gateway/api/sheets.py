@@ -9,11 +9,12 @@ from pydantic.json_schema import SkipJsonSchema
 
 from gateway import later, remedies
 from gateway.api import shown
-from gateway.api.asking import Asks, Gateway, Writes, WritesBody, WritesMaybe, request_body
+from gateway.api.asking import Asks, Body, Gateway, Writes, WritesBody, WritesMaybe, request_body
 from gateway.api.service import Answer, Keep
 from gateway.care import parse_act
 from gateway.office import accepted, bill_act
 from gateway.pipeline import Billed
+from gateway.preview import preview
 from gateway.store.rows import PaymentLine
 from gateway.store.states import FseState
 
@@ -40,6 +41,14 @@ def create(gateway: Gateway, asked: WritesBody) -> Response:
         bill_act(seat.practice, seat.desk, data, lambda billed: keep(Answer(201, accepted(billed))))
 
     return gateway.once(write, work)
+
+
+@router.post("/fse/price", response_model=shown.Price, openapi_extra=request_body("CareActIn"))
+def price_of(gateway: Gateway, caller: Asks, body: Body) -> shown.Price:
+    """What a care act would come to with the cards at the desk. Nothing is signed, numbered or kept."""
+    seat = gateway.seat_of(caller)
+    act = parse_act(body, "the request")
+    return shown.Price(**preview(seat.practice, seat.at_desk, act).to_json())
 
 
 @router.post(

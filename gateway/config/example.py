@@ -76,6 +76,7 @@ after_minutes = 30                    # how long a sheet waits for company in it
 
 # [page]                              # what a practice looks at, at the port of the API
 # enabled = true                      # false: no page
+# hosts = ["cabinet.example"]         # the names of a TLS proxy before it, if there is one
 # language = "fr"                     # fr or en, until a person chooses
 
 # [agents]                            # reader agents of practices arrive here, see gateway/agent/README.md

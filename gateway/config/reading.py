@@ -41,6 +41,7 @@ LANGUAGES = ("fr", "en")
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,180}[A-Za-z0-9])?")
+_HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?")
 _NATIONAL_ID = re.compile(r"8\d{11}")
 _POSTGRES = re.compile(r"postgresql://(?:(?P<user>[^/:@]+)(?P<password>:[^/@]*)?@)?[^/@]*/[^/?]+(?:\?.*)?")
 _KEYRING = "keyring:"
@@ -147,7 +148,10 @@ class _Reading:
             )
             if enabled and "api" not in self._tables:
                 raise section.wrong("enabled", "needs the section [api]: the page is at its port")
-        return PageConfig(language) if enabled else None
+            hosts = section.texts("hosts", [])
+            if not all(_HOST.fullmatch(host) for host in hosts):
+                raise section.wrong("hosts", "must be a list of host names, without a port, in small letters")
+        return PageConfig(language, hosts) if enabled else None
 
     def _one(self, name: str) -> Section:
         return Section(self._name, self._text, self._folder, name, self._tables.get(name, {}))

@@ -122,9 +122,13 @@ class ApiConfig:
 
 @dataclass(frozen=True, slots=True)
 class PageConfig:
-    """The practice's page at the port of the API. `language`: fr or en, until a person chooses."""
+    """The practice's page at the port of the API. `language`: fr or en, until a person chooses.
+
+    `hosts`: the names under which a TLS proxy offers it to browsers; this machine's own need no mention.
+    """
 
     language: str
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,12 @@ from gateway.page.said import say
 from gateway.page.sessions import Sessions, same
 from gateway.page.texts import LANGUAGES, TEXTS, Texts
 from gateway.page.views import STATIC, Views
-from gateway.page.visit import CSS, JS, Reply, Route, Routes, Visit, go
+from gateway.page.visit import CSS, JS, SVG, Reply, Route, Routes, Visit, go
 from reader.errors import ReaderError
 
 COOKIE, DOOR_COOKIE, LANGUAGE_COOKIE = "cabinet", "porte", "langue"
 EVENTS = "/evenements"
-_FILES = {"/page.css": ("page.css", CSS), "/page.js": ("page.js", JS)}
+_FILES = {"/page.css": ("page.css", CSS), "/page.js": ("page.js", JS), "/page.svg": ("page.svg", SVG)}
 _YEAR = 365 * 86_400
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -75,15 +75,17 @@ class DeskPages:
 def _values(visit: Visit) -> Mapping[str, Any]:
     room = visit.room
     cps, vitale = room.sight.cps(), room.sight.vitale()
-    usual = favourites(cps.specialty, room.tables) if cps.state == "open" else ()
+    usual = {
+        one.number: favourites(cps.specialty, room.tables, one.age) if cps.state == "open" else ()
+        for one in vitale.people
+    }
     sheets = sheets_of_today(room)
     return {
         "cps": cps,
         "vitale": vitale,
         "vitale_error": say(visit.texts, vitale.error).text if vitale.error else "",
         "cps_error": say(visit.texts, cps.error).text if cps.error else "",
-        "usual": usual[0] if usual else None,
-        "others": usual[1:4],
+        "usual": usual,
         "sheets": sheets,
         "totals": _totals(sheets),
         "due": room.due(),

@@ -132,7 +132,7 @@ def _amounts(t: Texts, months: list[Month]) -> Plot:
         Series(t("figures.amc"), "amc", tuple(one.amc_cents / 100 for one in months)),
         Series(t("figures.rest"), "patient", tuple(_rest(one) / 100 for one in months)),
     )
-    drawing = Bars(t("figures.amounts"), tuple(name[:3] for name in names), series, "€")
+    drawing = Bars(t("figures.amounts"), _feet(t, months), series, "€")
     head = (t("figures.month"), t("figures.sheets"), t("figures.amo"), t("figures.amc"), t("figures.rest"))
     table = tuple(
         (name, str(one.sheets), *(words.euros(cents, t.language) for cents in
@@ -140,6 +140,10 @@ def _amounts(t: Texts, months: list[Month]) -> Plot:
         for name, one in zip(names, months, strict=True)
     )  # fmt: skip
     return Plot("amounts", bars(drawing, t), head, table)
+
+
+def _feet(t: Texts, months: list[Month]) -> tuple[str, ...]:
+    return tuple(words.short_month(one.first, t.language) for one in months)
 
 
 def _rest(one: Month) -> int:
@@ -152,7 +156,7 @@ def _delays(t: Texts, months: list[Month]) -> Plot:
     values = tuple(one.delay_days or 0.0 for one in months)
     drawing = Bars(
         t("figures.delays"),
-        tuple(name[:3] for name in names),
+        _feet(t, months),
         (Series(t("figures.days"), "amo", values),),
         t("figures.day-unit"),
     )

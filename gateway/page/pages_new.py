@@ -20,7 +20,7 @@ from gateway.page import french
 from gateway.page.care_form import MODES, ON_PAPER, ActLine, CareForm, lines_of
 from gateway.page.room import Room
 from gateway.page.said import Said, say
-from gateway.page.sight import CpsSeen
+from gateway.page.sight import VitaleSeen
 from gateway.page.usual import favourites
 from gateway.page.views import Views
 from gateway.page.visit import Reply, Route, Routes, Visit, go
@@ -116,7 +116,7 @@ class NewPages:
             "mends": mends,
             "cps": cps,
             "vitale": vitale,
-            "favourites": favourites(specialty, room.tables) if specialty else (),
+            "favourites": favourites(specialty, room.tables, _age(form, vitale)) if specialty else (),
             "choices": _choices(room, visit, specialty),
             "pathways": PATHWAYS,
             "modes": MODES,
@@ -135,6 +135,10 @@ def _with_habits(form: CareForm, habits: Mapping[str, str]) -> CareForm:
         parcours=habits.get("parcours", form.parcours),
         situation=habits.get("situation", form.situation),
     )
+
+
+def _age(form: CareForm, vitale: VitaleSeen) -> int | None:
+    return next((one.age for one in vitale.people if str(one.number) == form.personne), None)
 
 
 def number_of(visit: Visit) -> int:
@@ -184,8 +188,3 @@ def _choices(room: Room, visit: Visit, specialty: str) -> list[Choice]:
             price = "" if cents is None else f" · {typed(cents, visit.texts.language)} €"
             found.append(Choice(code, words[:1].upper() + words[1:] + price))
     return found
-
-
-def situations_of(cps: CpsSeen) -> list[tuple[str, str]]:
-    """The places that may be chosen."""
-    return [(one.logical_number, one.structure_name) for one in cps.situations]

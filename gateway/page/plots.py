@@ -12,7 +12,7 @@ from html import escape
 
 from gateway.page.texts import Texts
 
-WIDTH, HEIGHT = 720, 280
+WIDTH, HEIGHT = 960, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 36, 34
 _ROW = 34
 _LABEL = 52

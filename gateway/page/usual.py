@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway.billing.tables import DayTables
 from gateway.page.care_form import ActLine, lines_of
 
-_GP = ("G", "G+MEG", "TCG", "VG+MD", "G+DEQP003", "COE", "APC", "GL1")
+_GP = ("G+MEG", "G", "TCG", "VG+MD", "G+DEQP003", "COE", "APC", "GL1")
 _OF: Mapping[tuple[str, ...], Sequence[str]] = {
     ("01", "22", "23"): _GP,
     ("24",): ("AMI:1.5+MAU", "AMI:2", "AMI:4", "AIS:3", "AMI:1+IFD", "DI:1.5"),
@@ -44,8 +44,20 @@ class Favourite:
         return " + ".join(f"{one.code} {one.coefficient}".strip() for one in self.acts)
 
 
-def favourites(specialty: str, tables: DayTables) -> tuple[Favourite, ...]:
-    """Those of this specialty whose acts today's tables let it bill; the first one is the usual act."""
+def favourites(specialty: str, tables: DayTables, age: int | None = None) -> tuple[Favourite, ...]:
+    """Those of this specialty that today's tables let it bill at this age; the first one is the usual act."""
     words = next((words for codes, words in _OF.items() if specialty in codes), _OTHERS)
     found = (Favourite(word, lines_of(word)) for word in words)
-    return tuple(one for one in found if one.acts and all(tables.act(a.code, specialty) for a in one.acts))
+    return tuple(
+        one for one in found if one.acts and all(_may(tables, a.code, specialty, age) for a in one.acts)
+    )
+
+
+def _may(tables: DayTables, code: str, specialty: str, age: int | None) -> bool:
+    rows = tables.act(code, specialty).values()
+    return any(
+        age is None
+        or ((row.below_age is None or age < row.below_age)
+        and (row.from_age is None or age >= row.from_age))
+        for row in rows
+    )

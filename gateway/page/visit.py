@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gateway.page.sessions import Session
 
 HTML, CSS, JS = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8"
-CSV, TEXT = "text/csv; charset=utf-8", "text/plain; charset=utf-8"
+CSV, TEXT, SVG = "text/csv; charset=utf-8", "text/plain; charset=utf-8", "image/svg+xml"
 SEE_OTHER = 303
 
 

@@ -17,6 +17,10 @@ _MONTHS = {
     "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December"),
 }  # fmt: skip
+_SHORT = {
+    "fr": ("janv", "févr", "mars", "avr", "mai", "juin", "juil", "août", "sept", "oct", "nov", "déc"),
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+}
 _DAYS = {
     "fr": ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
@@ -54,9 +58,15 @@ def month(on: date, language: str = "fr") -> str:
     return f"{_MONTHS[language][on.month - 1]} {on.year}"
 
 
+def short_month(on: date, language: str = "fr") -> str:
+    """nov."""
+    return _SHORT[language][on.month - 1]
+
+
 def local(moment: datetime) -> datetime:
     """A moment of the store (UTC) as a clock in Paris shows it."""
     utc = moment.replace(tzinfo=None)
+    # 22:00 UTC is midnight in summer, and then another day, but 23:00 in winter
     summer = legal_day(moment.replace(hour=22, minute=0)) != moment.date()
     return utc + timedelta(hours=2 if summer else 1)
 

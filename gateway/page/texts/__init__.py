@@ -31,8 +31,9 @@ class Texts:
         return self._kept.get(f"{kind}.{word}", other)
 
     def count(self, key: str, number: int) -> str:
-        """The text for a number of things: `key.one` for one, `key.many` for others."""
-        return self(f"{key}.{'one' if number == 1 else 'many'}", n=number)
+        """The text for a number of things: `key.none`, `key.one`, or `key.many` for others."""
+        word = {0: "none", 1: "one"}.get(number, "many")
+        return self(f"{key}.{word}", n=number)
 
 
 TEXTS = {language: Texts(language) for language in LANGUAGES}
