@@ -19,7 +19,7 @@ from gateway.store.states import LotState
 LONGEST_WAIT = timedelta(minutes=15)
 """The longest back-off and the longest lease there are (gateway.exchange.retry, gateway.delivery)."""
 
-_LATEST = sa.bindparam("b_latest")
+_LATEST: sa.BindParameter[str] = sa.bindparam("b_latest")
 _TURNS = sa.update(lot).where(lot.c.next_attempt_at > _LATEST).values(next_attempt_at=_LATEST)
 _RECEIPTS = (
     sa.update(lot).where((lot.c.state == LotState.SENT) & (lot.c.ack_due > _LATEST)).values(ack_due=_LATEST)
