@@ -22,6 +22,8 @@ from gateway.places import Place
 
 _ACT_FIELDS = ("date", "practitioner", "beneficiary", "acts", "pathway", "nature", "third_party")
 _FIELDS = (*_ACT_FIELDS, "mode", "attestation", "complementary")
+FOREIGN = "foreign"
+"""The field of a care act for somebody insured in another state (abroad.py): on paper, never billed here."""
 _LOGICAL_NUMBER = re.compile(r"[0-9]{1,2}")
 _PLACE = re.compile(r"[0-9A-Z]{9}")
 # INVENTED(proof-by-card): B2 2:58, the nature of the proof of rights: 1 stands for the card.
@@ -105,6 +107,12 @@ class CareAct:
         """
         if not isinstance(data, Mapping):
             raise InputError("care act: give one JSON object with a date and a list of acts.")
+        if data.get(FOREIGN) is not None:
+            raise CardRefusal(
+                "A person insured in another state has no electronic sheet: print the paper one with "
+                "vitale-gateway abroad ACT.json, and bill nothing.",
+                code="paper-only",
+            )
         for name in data:
             if name not in _FIELDS:
                 raise InputError(f"{field_name(name)}: unknown field; a care act has {', '.join(_FIELDS)}.")

@@ -8,6 +8,7 @@ with the sheet and written to a folder; it names the person, and its file is rea
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.billing.engine import Price
@@ -16,7 +17,7 @@ from gateway.errors import StoreError
 from gateway.folder import sync_folder
 from gateway.store.store import Store
 
-_WIDTH = 70
+WIDTH = 70
 _MODES = {"without-vitale": "SESAM sans Vitale", "degraded": "flux B2 (mode dégradé)"}
 _THIRD_PARTY = {"none": "aucun", "amo": "part obligatoire", "full": "parts obligatoire et complémentaire"}
 
@@ -27,7 +28,7 @@ def paper_twin(parties: Parties, act: CareAct, priced: Price, number: int) -> st
     who, insured = parties.practitioner, parties.insured(act)
     person = parties.person
     lines = [
-        "FEUILLE DE SOINS - DOUBLE PAPIER (SPECIMEN DE TEST)".center(_WIDTH).rstrip(),
+        "FEUILLE DE SOINS - DOUBLE PAPIER (SPECIMEN DE TEST)".center(WIDTH).rstrip(),
         "",
         f"Facture n° {number:09d} du {act.date:%d/%m/%Y} - {_MODES.get(act.mode, act.mode)}",
         "",
@@ -38,22 +39,42 @@ def paper_twin(parties: Parties, act: CareAct, priced: Price, number: int) -> st
         f"Bénéficiaire  : {person.name} {person.first_name}, né(e) le {person.birth_date:%d/%m/%Y}",
         "Droits        : attestation" + (", AME" if parties.ame else ""),
         "",
-        f"{'Acte':<14}{'Qté':>4}{'Base':>11}{'Taux':>6}{'AMO':>11}{'AMC':>11}{'Honoraires':>12}",
-        *(
-            f"{line.code:<14}{line.quantity:>4}{_euros(line.base_cents):>11}{line.rate:>5}%"
-            f"{_euros(line.amo_cents):>11}{_euros(line.amc_cents):>11}{_euros(line.charged_cents):>12}"
-            for line in priced.lines
-        ),
+        *act_lines(priced),
         "",
-        f"Total {_euros(priced.charged_cents)} EUR, dont AMO {_euros(priced.amo_cents)} "
-        f"et AMC {_euros(priced.amc_cents)} EUR.",
-        f"Tiers payant : {_THIRD_PARTY[priced.third_party]}.",
-        f"Payé par l'assuré : {_euros(priced.patient_cents)} EUR.",
+        *amounts(priced),
+        *_who_asks(parties, act, priced),
         "",
         "Signature de l'assuré :                Signature du professionnel :",
         "",
     ]
     return "\n".join(lines)
+
+
+def act_lines(priced: Price) -> Iterator[str]:
+    """A heading, and one line for each act."""
+    yield f"{'Acte':<14}{'Qté':>4}{'Base':>11}{'Taux':>6}{'AMO':>11}{'AMC':>11}{'Honoraires':>12}"
+    for line in priced.lines:
+        yield (
+            f"{line.code:<14}{line.quantity:>4}{_euros(line.base_cents):>11}{line.rate:>5}%"
+            f"{_euros(line.amo_cents):>11}{_euros(line.amc_cents):>11}{_euros(line.charged_cents):>12}"
+        )
+
+
+def amounts(priced: Price) -> Iterator[str]:
+    """The sums, who is asked for them, and what the patient has paid at the desk."""
+    yield (
+        f"Total {_euros(priced.charged_cents)} EUR, dont AMO {_euros(priced.amo_cents)} "
+        f"et AMC {_euros(priced.amc_cents)} EUR."
+    )
+    yield f"Tiers payant : {_THIRD_PARTY[priced.third_party]}."
+    yield f"Payé par l'assuré : {_euros(priced.patient_cents)} EUR."
+
+
+def _who_asks(parties: Parties, act: CareAct, priced: Price) -> Iterator[str]:
+    """Nobody signs a degraded sheet, so no DRE goes with it: the caisse hands the complementary share on."""
+    if act.mode == "degraded" and priced.third_party == "full" and priced.amc_cents:
+        number = parties.insured(act).complementary_number
+        yield f"Part complémentaire : transmise par la caisse{f' à {number}' if number else ''}, sans DRE."
 
 
 def write_twins(store: Store, practice: str, folder: Path) -> list[Path]:

@@ -19,6 +19,9 @@ EXPECTED = {
     "vitale-ald",
     "vitale-maternity",
     "vitale-css",
+    "vitale-css-contribution",
+    "vitale-css-insurer",
+    "vitale-ald-ended",
     "vitale-msa",
     "vitale-special",
     "ame-attestation",
@@ -85,8 +88,12 @@ def test_groups_carry_the_rights() -> None:
         return [group.get(field) for group in profile.groups() if group.number == number]
 
     assert fields("vitale-ald", 106, "ald") == ["1"]
+    assert fields("vitale-ald-ended", 106, "ald") == ["1", "0"]
+    assert fields("vitale-ald-ended", 106, "end") == ["202512312359", "203112312359"]
     assert fields("vitale-single", 106, "ald") == ["0"]
     assert fields("vitale-css", 104, "amo_service") == ["01", "01"]
+    assert fields("vitale-css-contribution", 104, "amo_service") == ["21"]
+    assert fields("vitale-css-insurer", 104, "amo_service") == ["03"]
     assert fields("vitale-single", 104, "amo_service") == ["00"]
     assert fields("vitale-alsace-moselle", 106, "situation") == ["0200"]
     assert fields("vitale-complementary", 107, "guarantees") == ["tm100"]
@@ -129,6 +136,7 @@ def test_nothing_personal_is_printed() -> None:
         (lambda d: d["beneficiary"][0]["coverage"][0].update(ald="yes"), "ald: true or false"),
         (lambda d: d["beneficiary"][0]["coverage"][0].update(situation="odd"), "situation: one of plain"),
         (lambda d: d["beneficiary"][0].update(css=5), "css: a table"),
+        (lambda d: d["beneficiary"][0].update(css={"run_by": "bank"}), "css.run_by: one of amo, convention"),
         (lambda d: d["beneficiary"][0].update(address=["a"] * 6), "address: a list of at most 5"),
         (lambda d: d["beneficiary"][0].update(address=[1]), "address.1: a text"),
     ],

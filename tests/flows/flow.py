@@ -32,7 +32,8 @@ from tools.receiver.service import Parts, assemble
 DOCTOR, PHARMACIST = "cps-gp-sector1", "cps-pharmacist"
 PROFILES = (
     DOCTOR, PHARMACIST, "cps-gp-sector2", "vitale-single", "vitale-msa", "vitale-special",
-    "vitale-complementary",
+    "vitale-complementary", "vitale-css-contribution", "vitale-css-insurer", "vitale-ald-ended",
+    "vitale-maternity",
 )  # fmt: skip
 START = datetime(2026, 11, 16, 9, 0, tzinfo=UTC)  # a Monday
 

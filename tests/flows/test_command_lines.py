@@ -18,6 +18,7 @@ from gateway.exchange.calendar import legal_day
 from gateway.failpoint import EXIT_CODE
 from gateway.lots.fse import Fse
 from gateway.store.store import Store
+from tests.flows.test_abroad import CARD
 from tests.flows.test_without_vitale import attestation
 from tools.bench import PRACTICE, Bench
 
@@ -124,3 +125,20 @@ def test_signing_killed(bench: Bench, run: Run, place: str) -> None:
         assert [row.state.value for row in store.fse_list()] == ["SIGNED", "SIGNED"]
         bodies = store.fse_bodies(PRACTICE, [1, 2])
     assert [Fse.parse(body).mode for body in bodies] == [4, 4]
+
+
+def test_insured_abroad(bench: Bench, run: Run) -> None:
+    """abroad prints the paper sheet; bill refuses the act, and a place never seen has its sentence."""
+    assert json.loads(run("bill", write(bench, mode="desynchronised")).stdout)["number"] == 1
+    act = write(bench, foreign=CARD, practitioner={"place": "991001017"})
+    refused = run("bill", act)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "vitale-gateway abroad ACT.json" in refused.stderr
+    printed = run("abroad", act)
+    assert printed.returncode == 0, printed.stderr
+    assert "TEST-ALPENROSE ANNA" in printed.stdout
+    whole = json.loads(run("abroad", act, "--json").stdout)
+    assert (whole["amo_cents"], whole["patient_cents"]) == (2100, 3000)
+    unknown = run("abroad", write(bench, foreign=CARD))
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (1, 1)
+    assert "practitioner.place" in unknown.stderr

@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.billing.engine import Price, PricedLine, price
-from gateway.billing.request import Act
+from gateway.billing.request import Act, Beneficiary, CareRequest, Practitioner
 from gateway.billing.tables import Tables
 from gateway.errors import InputError
+from gateway.lots.demand import demand_of
 from gateway.lots.fse import Fse, encode_fse
+from gateway.lots.organism import Complementary
 from gateway.lots.refusal import LotRefusal
+from gateway.records import b2
 from tests.gateway.lots.world import INSURED, NOW, ORGANISM, PRACTITIONER, SERIAL, World, priced
 
 CENTS = st.integers(0, 999_999)
@@ -184,6 +187,52 @@ def test_accident_date(world: World) -> None:
         1, NOW, PRACTITIONER, INSURED, world.request, priced(), mode=5, accident=date(2026, 10, 19)
     )
     assert draft.records[85:94] == b"261019000"
+
+
+STAY = CareRequest(
+    date(2026, 11, 20),
+    Practitioner("99", "9"),
+    Beneficiary(date(1980, 5, 1), complementary="tm100"),
+    (Act("PJ", 3, charged_cents=300_000),),
+    third_party="full",
+)
+
+
+def test_a_stay_is_in_the_hospital_columns(world: World) -> None:
+    """Days in an establishment: a record 3, the hospital totals of record 5, and the DRE of its share."""
+    asked = price(STAY, Tables.load())
+    assert (asked.third_party, asked.amo_cents, asked.amc_cents, asked.patient_cents) == (
+        "full",
+        240_000,
+        60_000,
+        0,
+    )
+    insured = replace(INSURED, complementary_number="0099999998")
+    draft = encode_fse(7, NOW, PRACTITIONER, insured, STAY, asked, vitale_serial=SERIAL, cps_serial="1")
+    records = [draft.records[at : at + 128] for at in range(0, len(draft.records), 128)]
+    assert [record[:1] for record in records] == [b"2", b"2", b"3", b"5", b"7"]
+    end = b2.InvoiceEnd.decode(records[3])
+    names = ("hospital", "hospital_amo", "hospital_amc", "fees", "fees_amo", "fees_amc", "insured_share")
+    assert [end[name] for name in names] == [300_000, 240_000, 60_000, 0, 0, 0, 60_000]
+    assert (end["lines"], end["charged"]) == (1, 300_000)
+    demand = demand_of(draft.records, Complementary("0099999998"))
+    line = b2.HospitalLine.decode(demand.records[256:384])
+    assert (line["act"], line["quantity"], line["amo"], line["amc"]) == ("PJ", 3, 0, 60_000)
+
+
+def test_a_degraded_stay_is_read_back(world: World) -> None:
+    """What is written of a stay is what its reader finds: code, days, amounts; a wrong total is refused."""
+    draft = encode_fse(8, NOW, PRACTITIONER, INSURED, STAY, price(STAY, Tables.load()), mode=5)
+    view = draft.sealed().view()
+    [line] = view.lines
+    assert (line.code, line.quantity, line.base_cents, line.rate) == ("PJ", 3, 300_000, 80)
+    assert (view.amo_cents, view.amc_cents, view.third_party) == (240_000, 60_000, "full")
+    at = b2.InvoiceEnd.at("hospital_amo")
+    start = len(draft.records) - 128
+    wrong = bytearray(draft.records)
+    wrong[start + at.start : start + at.stop] = b"00240001"
+    with pytest.raises(LotRefusal):
+        Fse.parse(bytes(wrong))
 
 
 @pytest.mark.parametrize("kind", [b"2", b"4", b"5"])
