@@ -64,6 +64,7 @@ class Agent:
         self.is_connected = False
         self.slots: Sequence[Slot] = ()
         self.certificate_ends: datetime | None = None
+        self.open_reader: Callable[[ReaderConfig], Reader] = open_local
         self._complaints, self._daily = Complaints(self.say, clock), Daily(self.say, clock)
         self._stop = threading.Event()
         self._lending: Lending | None = None
@@ -101,7 +102,7 @@ class Agent:
         failed = 0
         while not self._stop.is_set():
             try:
-                return open_local(self.settings.reader)
+                return self.open_reader(self.settings.reader)
             except ReaderError as problem:
                 failed += 1
                 self._complaints.say(f"the reader is waited for: {problem}")
@@ -190,6 +191,7 @@ _ALERTS = {
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": "its certificate has ended, ask the operator to renew it",
     "TLSV1_ALERT_UNKNOWN_CA": "its certificate is of another authority, ask the operator to enrol it",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it shows no certificate, correct certificate in the settings",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "it shows no agent's certificate, ask the operator to enrol it",
     "SSLV3_ALERT_BAD_CERTIFICATE": "its certificate is not good, ask the operator to enrol it anew",
     "TLSV1_ALERT_DECRYPT_ERROR": "its key does not fit its certificate, correct both in the settings",
 }
