@@ -29,7 +29,6 @@ WARNING = timedelta(days=30)
 
 _DAY = timedelta(days=1)
 _REHEARSAL = b"rehearsal of a new pair"
-_CERTIFICATES = (".pem", ".crt", ".cer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,34 +227,6 @@ def load_pair(certificate: Path, key: Path) -> DecryptionKey:
             f"{key} is not the key of {certificate}: correct one of the two paths in the settings"
         )
     return DecryptionKey(private, encoded)
-
-
-def certificate_files(places: Sequence[Path]) -> list[Path]:
-    """The files that these places name: a folder stands for every certificate in it, by name."""
-    return [path for place in places for path in (_in_folder(place) if place.is_dir() else (place,))]
-
-
-def key_files(certificates: Sequence[Path], places: Sequence[Path]) -> list[Path]:
-    """The key of each certificate: of a folder, NAME.key.pem beside NAME.cert.pem; else as many as there are.
-
-    InputError when the two settings do not fit together.
-    """
-    if len(places) == 1 and places[0].is_dir():
-        return [places[0] / f"{path.name.partition('.')[0]}.key.pem" for path in certificates]
-    if len(places) != len(certificates):
-        raise InputError(
-            f"[practice] names {len(certificates)} certificates and {len(places)} keys: "
-            "name them in pairs, in the same order"
-        )
-    return list(places)
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    found = [path for path in sorted(folder.iterdir()) if path.suffix in _CERTIFICATES]
-    certificates = [path for path in found if not path.name.endswith(".key.pem")]
-    if not certificates:
-        raise InputError(f"there is no certificate in {folder}: put the .cert.pem there")
-    return certificates
 
 
 def _unreadable(path: Path, problem: OSError) -> InputError:

@@ -13,12 +13,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-
 from gateway.api.tokens import Tokens
 from gateway.billing.tables import Tables
+from gateway.certificates import load_certificate, load_pair
 from gateway.clock import Clock, Rng, system_rng
 from gateway.cms.enveloped import DecryptionKey
 from gateway.cms.policy import Policy, policy_named
@@ -147,6 +144,7 @@ def open_seats(
     config: Config, store: Store, clock: Clock, rng: Rng, say: Say, lobby: Lobby | None = None
 ) -> list[Seat]:
     """A seat for each practice, its reader not opened yet. `lobby`: where readers wait for their agents."""
+    _fetch_first_list(config, clock, rng)
     shared, refresh, many = Shared.load(config), Refresher(config), len(config.practices) > 1
     return [
         _seat(
@@ -231,23 +229,28 @@ def open_daemon(config: Config, seats: Sequence[Seat], say: Say) -> Daemon:
         relay=relay_line(receiver.host, receiver.port),
         retention_days=config.retention_days,
         sends=receiver.sends,
-        source=_source(config, first),
+        source=_source(config, lambda: first.practice.trust, first.practice.clock, first.practice.rng),
     )
 
 
-def _source(config: Config, seat: Seat) -> OppositionSource | None:
+def _source(config: Config, trust: Callable[[], Trust], clock: Clock, rng: Rng) -> OppositionSource | None:
     """Who is asked for newer opposition lists."""
-    publisher, practice = config.publisher, seat.practice
+    publisher = config.publisher
     if publisher is None:
         return None
-    return OppositionSource(
-        Fetcher(publisher.url, allow_remote=publisher.allow_remote),
-        config.opposition,
-        lambda: seat.practice.trust,
-        practice.clock,
-        practice.rng,
-        timedelta(minutes=publisher.minutes),
-    )
+    fetcher = Fetcher(publisher.url, allow_remote=publisher.allow_remote)
+    every = timedelta(minutes=publisher.minutes)
+    return OppositionSource(fetcher, config.opposition, trust, clock, rng, every)
+
+
+def _fetch_first_list(config: Config, clock: Clock, rng: Rng) -> None:
+    """An opposition list that is not there yet; ExchangeError or TrustError says why it cannot be fetched."""
+    if config.publisher is None or config.opposition.is_file():
+        return
+    trust = Trust.load(config.trust)
+    source = _source(config, lambda: trust, clock, rng)
+    if source is not None:
+        source.fetch()
 
 
 @contextmanager
@@ -328,40 +331,14 @@ def _opposition(path: Path) -> OppositionList:
 
 
 def _decryption(certificate: Path, key: Path, files: dict[bytes, Path]) -> DecryptionKey:
-    """The practice's own pair: another key could open none of the returns."""
-    private, public = _key(key), _certificate(certificate, files)
-    if x509.load_der_x509_certificate(public).public_key() != private.public_key():
-        raise InputError(
-            f"{key} is not the key of {certificate}: correct one of the two paths in the settings"
-        )
-    return DecryptionKey(private, public)
+    """The practice's own pair; `files` learns where its certificate was read from."""
+    pair = load_pair(certificate, key)
+    files[pair.certificate] = certificate
+    return pair
 
 
 def _certificate(path: Path, files: dict[bytes, Path]) -> bytes:
     """A certificate (DER); `files` learns where it was read from."""
-    try:
-        found = x509.load_pem_x509_certificate(path.read_bytes()).public_bytes(Encoding.DER)
-    except OSError as problem:
-        raise _unreadable(path, problem) from None
-    except ValueError:
-        raise InputError(f"{path} is not a certificate in PEM: correct its path in the settings") from None
+    found = load_certificate(path)
     files[found] = path
     return found
-
-
-def _unreadable(path: Path, problem: OSError) -> InputError:
-    return InputError(
-        f"{path} cannot be read ({problem.strerror}): correct its rights, or its path in the settings"
-    )
-
-
-def _key(path: Path) -> RSAPrivateKey:
-    try:
-        key = load_pem_private_key(path.read_bytes(), None)
-    except OSError as problem:
-        raise _unreadable(path, problem) from None
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, RSAPrivateKey):
-        raise InputError(f"{path} is not an RSA key in PEM: correct its path in the settings")
-    return key

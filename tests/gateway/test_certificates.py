@@ -12,11 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from card.issuer import fake_name, private_pem
 from gateway.certificates import (
-    certificate_files,
     expiries,
-    key_files,
     keys_of,
-    load_pair,
     receiver_in_force,
     rehearse_own,
     rehearse_receiver,
@@ -245,27 +242,3 @@ def test_remarks_of_a_rehearsal(bench: Workbench, tmp_path: Path) -> None:
     assert "the same key" in remarks(bench, tmp_path, old, pair(bench, NOW, NOW + 400 * DAY))
     assert "in the settings already" in remarks(bench, tmp_path, old, old)
     assert remarks(bench, tmp_path, old, pair(bench, NOW, NOW + 400 * DAY, key=8)) == ""
-
-
-@pytest.fixture
-def folder(bench: Workbench, tmp_path: Path) -> Path:
-    """Two pairs in a folder."""
-    for name, key in (("2026", 7), ("2027", 8)):
-        write(tmp_path, pair(bench, NOW, NOW + 400 * DAY, key=key), name)
-    return tmp_path
-
-
-def test_a_folder_stands_for_its_pairs(folder: Path) -> None:
-    """Every certificate of the folder with the key of the same name; lists are taken in their order."""
-    certificates = certificate_files([folder])
-    assert [path.name for path in certificates] == ["2026.cert.pem", "2027.cert.pem"]
-    keys = key_files(certificates, [folder])
-    assert [path.name for path in keys] == ["2026.key.pem", "2027.key.pem"]
-    for one in zip(certificates, keys, strict=True):
-        load_pair(*one)
-    assert key_files(certificates, keys) == keys
-    with pytest.raises(InputError, match="names 2 certificates and 1 keys"):
-        key_files(certificates, keys[:1])
-    (folder / "empty").mkdir()
-    with pytest.raises(InputError, match="no certificate in"):
-        certificate_files([folder / "empty"])
