@@ -27,7 +27,7 @@ from gateway.start import Refresher, open_practice
 from reader.emulated import EmulatedReader
 from tests.interop.bench_pcscd import needs
 from tools.bench import PRACTICE, TEST_PIN, Bench
-from tools.portal.register import Seal
+from tools.portal.register import CONTROLLER, Seal
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import RunningReceiver, start_receiver
 
@@ -82,7 +82,7 @@ def receiver(bench: Bench) -> Iterator[RunningReceiver]:
 def sign_in(browser: webdriver.Chrome, receiver: RunningReceiver, code: str) -> None:
     browser.get(f"http://127.0.0.1:{receiver.portal_port}/")
     browser.find_element(By.ID, "code").send_keys(code + "\n")
-    WebDriverWait(browser, 20).until(lambda seen: "Remboursements" in seen.title)
+    WebDriverWait(browser, 20).until(lambda seen: seen.find_elements(By.TAG_NAME, "nav"))
 
 
 def test_reimbursements_then_a_stolen_card_that_the_gateway_refuses(
@@ -108,9 +108,9 @@ def test_reimbursements_then_a_stolen_card_that_the_gateway_refuses(
         sign_in(browser, receiver, Seal.beside(bench.directory("receiver")).code(WHO))
         row = browser.find_element(By.CSS_SELECTOR, "tbody tr").text
         assert "19,00 €" in row
-        assert "remboursé" in row
+        assert "à verser le" in row
 
-        browser.find_element(By.LINK_TEXT, "Participations et franchises").send_keys("\n")
+        browser.find_element(By.LINK_TEXT, "Retenues").send_keys("\n")
         WebDriverWait(browser, 20).until(lambda seen: "franchises" in seen.title)
         assert "2,00 € sur 50,00 €" in browser.find_element(By.TAG_NAME, "main").text
 
@@ -128,14 +128,68 @@ def test_reimbursements_then_a_stolen_card_that_the_gateway_refuses(
         assert refused.value.code == "card-opposed"
 
 
-def test_the_pages_fit_a_phone(bench: Bench, receiver: RunningReceiver, browser: webdriver.Chrome) -> None:
-    """At 390 pixels no page is wider than the screen; wide tables scroll inside themselves."""
-    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+CONTRAST = """
+const linear = c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+const light = c => 0.2126 * linear(c[0] / 255) + 0.7152 * linear(c[1] / 255) + 0.0722 * linear(c[2] / 255);
+const colour = text => text.match(/[0-9.]+/g).map(Number);
+const ground = one => {
+  for (; one; one = one.parentElement) {
+    const c = colour(getComputedStyle(one).backgroundColor);
+    if (c.length < 4 || c[3] > 0) return c;
+  }
+  return [255, 255, 255];
+};
+return [...document.querySelectorAll("body *")].filter(one => one.checkVisibility() &&
+  [...one.childNodes].some(node => node.nodeType === 3 && node.data.trim())).map(one => {
+    const [a, b] = [light(colour(getComputedStyle(one).color)), light(ground(one))].sort((x, y) => y - x);
+    return [(a + 0.05) / (b + 0.05), one.textContent.trim().slice(0, 40)];
+  }).filter(([ratio]) => ratio < 4.5);
+"""
+"""Visible texts whose contrast is below 4.5 to 1 (WCAG 2.2, 1.4.3)."""
+UNNAMED = """
+return [...document.querySelectorAll("input:not([type=hidden]), select, button, a")].filter(one =>
+  !(one.labels && one.labels.length) && !one.textContent.trim() && !one.getAttribute("aria-label"))
+  .map(one => one.outerHTML);
+"""
+"""Controls that nothing names for who does not see them."""
+
+
+@pytest.fixture
+def sheets(bench: Bench, receiver: RunningReceiver) -> None:
+    """A sheet paid at the desk, and one with third-party payment, both received."""
+    clock = SystemClock()
+    practice = open_practice(load_config(bench.write_settings(receiver.port)), clock, system_rng)
+    with closing(practice.store), EmulatedReader() as reader:
+        reader.insert("CPS", bench.card("cps-gp-sector1"))
+        reader.insert("Vitale", bench.card(WHO))
+        desk = Desk(reader)
+        cps = desk.unlock(TEST_PIN)
+        for third_party in ("none", "amo"):
+            with desk.vitale() as vitale:
+                bill(
+                    practice,
+                    cps,
+                    vitale,
+                    CareAct(legal_day(clock.now()), (Act("G"),), third_party=third_party),
+                )
+        make_lots(practice, cps)
+        with closing(SmtpSender("127.0.0.1", receiver.port)) as sender:
+            assert send_due(practice.store, sender, clock, system_rng).sent == 1
+
+
+@pytest.mark.parametrize(("who", "count"), [(WHO, 9), (CONTROLLER, 5)])
+def test_every_page_fits_a_phone_and_can_be_read(
+    sheets: None, bench: Bench, receiver: RunningReceiver, browser: webdriver.Chrome, who: str, count: int
+) -> None:
+    """At 360 pixels, with sheets, no page is wider than the screen, no text too pale, no control nameless."""
+    size = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    sign_in(browser, receiver, Seal.beside(bench.directory("receiver")).code(WHO))
-    pages = [link.get_attribute("href") for link in browser.find_elements(By.CSS_SELECTOR, "nav a")]
-    assert len(pages) == 7
+    sign_in(browser, receiver, Seal.beside(bench.directory("receiver")).code(who))
+    pages = [str(link.get_attribute("href")) for link in browser.find_elements(By.CSS_SELECTOR, "nav a")]
+    assert len(pages) == count
     for page in pages:
-        browser.get(str(page))
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        browser.get(page)
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 360, page
         assert browser.find_element(By.TAG_NAME, "h1").text
+        assert browser.execute_script(CONTRAST) == [], page
+        assert browser.execute_script(UNNAMED) == [], page

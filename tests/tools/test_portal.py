@@ -17,7 +17,10 @@ from gateway.billing.rows import WithdrawalRow
 from gateway.pki import OppositionList
 from gateway.pki.opposition import encode_base
 from tests.tools.portal_visitor import Site, serving
+from tools.portal import words
+from tools.receiver.codes import TEXTS
 from tools.receiver.config import ReceiverConfig
+from tools.receiver.faults import FAULTS
 from tools.receiver.insured import Insured, InsuredBase
 from tools.receiver.population import known_contracts
 
@@ -87,7 +90,7 @@ def test_the_yearly_cap_ends_the_deductions(site: Site) -> None:
         bill(site, number, third_party="none", date=first + timedelta(days=number))
     visitor = site.visitor(WHO)
     visitor.get("/retenues")
-    assert visitor.page.count('<td class="n">2,00 €') == 25
+    assert visitor.page.count('data-label="Montant" class="n">2,00 €') == 25
     assert sum(cents for (cents,) in site.bench.rows("SELECT cents FROM deduction")) == 5000  # type: ignore[misc]
 
 
@@ -245,6 +248,17 @@ def test_the_controller_sets_faults_by_the_receivers_own_functions(site: Site) -
     assert staff.send("/controle/defauts", "/controle/defauts", defaut="slow", valeur="x") == 400
     assert staff.send("/controle/defauts", "/controle/defauts", defaut="slow", action="retirer") == 303
     assert site.bench.parts.faults.in_force() == []
+
+
+def test_every_code_of_a_return_is_said_as_people_read_it() -> None:
+    """The pages know each code of the returns, and no other."""
+    assert set(words.MOTIVES) == set(TEXTS)
+
+
+def test_every_fault_is_said_in_french_and_stands_in_one_group() -> None:
+    """The page knows each fault of the receiver, and no other."""
+    grouped = [name for names in words.FAULT_GROUPS.values() for name in names]
+    assert sorted(grouped) == sorted(words.FAULTS) == sorted(FAULTS)
 
 
 def test_the_controller_sees_flows_and_refusals_without_names(site: Site) -> None:

@@ -15,9 +15,9 @@ from gateway.billing.tables import Tables
 from tools.portal.postings import Facts, claim_facts
 from tools.portal.register import Family, Register
 from tools.portal.treasury import Transfer, Treasury
+from tools.portal.words import MOTIVES
 from tools.receiver.adjudication import NOTHING, PAID, REJECTED, day
 from tools.receiver.book import TO_INSURED
-from tools.receiver.codes import TEXTS
 from tools.receiver.ledger import Ledger
 from tools.receiver.vault import Vault
 
@@ -180,7 +180,7 @@ class Accounts:
             to_insured=(amo - withheld if is_direct else 0) + share[0],
             to_professional=to_professional + share[1] + (facts["amc"] if facts["amc_state"] == PAID else 0),
             state=decision,
-            reason=TEXTS.get(code, "") if is_rejected else "",
+            reason=MOTIVES.get(code, code) if is_rejected else "",
             by_caisse=amo - withheld if is_direct else 0,
             on_paper=facts["type"] == _PAPER,
         )

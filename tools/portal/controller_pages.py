@@ -13,7 +13,6 @@ from tools.portal.views import Views
 from tools.portal.visit import STAFF, Reply, Route, Visit, go
 from tools.receiver import listing
 from tools.receiver.api import Actions, ApiRefusal, Call
-from tools.receiver.codes import TEXTS
 from tools.receiver.schema import BOOKS
 
 _ROWS = 100
@@ -67,7 +66,7 @@ class ControllerPages:
             )
             found += [
                 {"at": row[0], "practitioner": row[1], "number": row[2], "code": row[3],
-                 "text": TEXTS.get(row[3], ""), "payer": row[4]}
+                 "text": words.MOTIVES.get(row[3], ""), "payer": row[4]}
                 for row in rows
             ]  # fmt: skip
         return sorted(found, key=lambda row: row["at"], reverse=True)

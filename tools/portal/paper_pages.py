@@ -15,7 +15,6 @@ from tools.portal.views import Views
 from tools.portal.visit import STAFF, Reply, Route, Visit, go
 from tools.receiver.api import Actions, Call
 from tools.receiver.book import ON_PAPER
-from tools.receiver.codes import TEXTS
 from tools.receiver.schema import BOOKS
 
 _ROWS = 50
@@ -55,7 +54,9 @@ class PaperPages:
                 *sorted(ON_PAPER), _ROWS,
             )  # fmt: skip
             names = ("day", "payer", "practitioner", "number", "decision", "code", "cents")
-            found += [dict(zip(names, row, strict=True)) | {"text": TEXTS.get(row[5], "")} for row in rows]
+            found += [
+                dict(zip(names, row, strict=True)) | {"text": words.MOTIVES.get(row[5], "")} for row in rows
+            ]
         return sorted(found, key=lambda one: (one["day"], one["number"]), reverse=True)
 
     def key_in(self, visit: Visit) -> Reply:
@@ -65,7 +66,7 @@ class PaperPages:
             number = answer["number"]
             said = f"La facture {number} est déjà reçue : le double papier est classé, sans paiement."
         else:
-            why = f" : {answer['text']}" if answer["text"] else ""
+            why = f" : {words.MOTIVES[answer['code']]}" if answer["code"] else ""
             amount = words.euros(answer["amo_cents"] + answer["amc_cents"])
             said = f"Feuille {answer['number']} ({amount}), {_DECISIONS[answer['decision']]}{why}."
         return go(visit, "/controle/papier", said)

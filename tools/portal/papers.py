@@ -95,8 +95,7 @@ def attestation_paper(family: Family, standings: Sequence[Standing], doctor: str
 
 def _standing(one: Standing) -> tuple[str, ...]:
     periods = [f"du {words.french_day(start)} au {words.french_day(end)}" for start, end in one.rights]
-    held = [words.EXEMPTIONS[name] for name in one.exemptions]
-    held += ["régime local d'Alsace-Moselle"] if one.alsace_moselle else []
+    held = words.situations(one)
     return (
         one.name, words.french_day(one.birth_date), "\n".join(periods) or "fermés",
         "\n".join(held) or "-", "\n".join(one.insurers) or "-",

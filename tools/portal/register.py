@@ -38,6 +38,12 @@ class Family:
         """The profile's name, never a person's."""
         return self.profile.name
 
+    @property
+    def holder(self) -> str:
+        """The insured person's name, for the pages of that person."""
+        first = self.profile.people[0]
+        return f"{first.first_name} {first.name}"
+
 
 @dataclass(frozen=True)
 class Doctor:

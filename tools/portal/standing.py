@@ -8,6 +8,7 @@ from datetime import date
 
 from card.layout import ssv
 from card.profile import CoverageEntry, InsuredProfile, Period, Person
+from gateway.billing.exemption import Exemption
 from tools.portal.register import Family
 from tools.receiver.insured import Insured, InsuredBase
 from tools.receiver.insurers import InsurerBase
@@ -27,6 +28,9 @@ class Standing:
     exemptions: tuple[str, ...]
     alsace_moselle: bool
     insurers: tuple[str, ...]
+    dated: tuple[Exemption, ...] = ()
+    css_insurer: str = ""
+    css_contribution: bool = False
 
 
 def standings(family: Family, insured: InsuredBase, insurers: InsurerBase) -> list[Standing]:
@@ -48,6 +52,9 @@ def _standings(family: Family, insured: InsuredBase, insurers: InsurerBase) -> I
             exemptions=tuple(sorted(known.exemptions)),
             alsace_moselle=known.alsace_moselle,
             insurers=tuple(one.insurer for one in insurers.of_family(family.nir) if one.birth_date == birth),
+            dated=known.dated,
+            css_insurer=known.css_insurer,
+            css_contribution=known.css_contribution,
         )
 
 
@@ -62,7 +69,7 @@ def present_profile(profile: InsuredProfile, insured: InsuredBase) -> InsuredPro
 def _person(person: Person, known: Insured) -> Person:
     rights = tuple(Period(start, end) for start, end in known.rights)
     held = _held(person)
-    if known.exemptions - {"ame"} == held and known.alsace_moselle == _is_local(person):
+    if _on_card(known) == held and known.alsace_moselle == _is_local(person):
         coverage = person.coverage
     else:
         coverage = tuple(_coverage(known, rights))
@@ -71,19 +78,40 @@ def _person(person: Person, known: Insured) -> Person:
 
 
 def _coverage(known: Insured, rights: tuple[Period, ...]) -> Iterator[CoverageEntry]:
-    """One entry a period and situation: the base keeps no dates of exemptions, those of the rights stand."""
-    situations = [code for name, code in _SITUATIONS.items() if name in known.exemptions]
+    """One entry for each period of rights and situation; an exemption with days of its own has its own."""
+    always = known.exemptions - {one.kind for one in known.dated}
+    situations = [code for name, code in _SITUATIONS.items() if name in always]
     situations += [ssv.SITUATION_ALSACE_MOSELLE] if known.alsace_moselle else []
     for period in rights:
         for situation in situations or [ssv.SITUATION_PLAIN]:
-            yield CoverageEntry(period, "ald" in known.exemptions, situation)
+            yield CoverageEntry(period, "ald" in always, situation)
+        for one in known.dated:
+            within = Period(
+                max(one.start or period.start, period.start), min(one.end or period.end, period.end)
+            )
+            if one.kind in known.exemptions and one.kind in _EXEMPTING and within.start <= within.end:
+                situation = _SITUATIONS.get(one.kind, ssv.SITUATION_PLAIN)
+                yield CoverageEntry(within, one.kind == "ald", situation)
 
 
-def _held(person: Person) -> set[str]:
+_Held = set[tuple[str, date | None, date | None]]
+
+
+def _on_card(known: Insured) -> _Held:
+    """What the base has of exemptions, with their days, as a card would show it."""
+    dated = {(one.kind, one.start, one.end) for one in known.dated if one.kind in known.exemptions}
+    always = known.exemptions - {one.kind for one in known.dated} - {"ame"}
+    return dated | {(name, None, None) for name in always}
+
+
+def _held(person: Person) -> _Held:
     words = {code: name for name, code in _SITUATIONS.items()}
-    held = {words[cover.situation] for cover in person.coverage if cover.situation in words}
-    held |= {"ald" for cover in person.coverage if cover.ald}
-    return held | ({"css"} if person.css is not None else set())
+    held: _Held = set()
+    for cover in person.coverage:
+        names = [words[cover.situation]] if cover.situation in words else []
+        names += ["ald"] if cover.ald else []
+        held |= {(name, cover.period.start, cover.period.end) for name in names}
+    return held | ({("css", person.css.start, person.css.end)} if person.css is not None else set())
 
 
 def _is_local(person: Person) -> bool:

@@ -29,7 +29,7 @@ _MENUS = {
         ("/controle/rejets", "Refus"),
         ("/controle/papier", "Papier"),
         ("/controle/medicaments", "Médicaments"),
-        ("/controle/defauts", "Défauts à la demande"),
+        ("/controle/defauts", "Défauts"),
     ),
     "": (),
 }
@@ -52,6 +52,8 @@ class Views:
             mois=words.month_name,
             nir=words.spaced,
             payeur=words.payer,
+            moment=words.moment,
+            jour_iso=words.iso_day,
         )
         self._environment.globals.update(words=words)
 

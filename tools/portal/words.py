@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ from gateway.errors import InputError
 from gateway.lots.organism import Organism, destination_of
 
 if TYPE_CHECKING:
+    from gateway.billing.exemption import Exemption
     from tools.portal.accounts import Sheet
+    from tools.portal.standing import Standing
 
 _MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre",
@@ -40,6 +42,68 @@ EXEMPTIONS = {
 }
 
 
+MOTIVES = {
+    "2900005": "facture déjà payée",
+    "0250050": "assuré absent de notre base",
+    "0450072": "exonération absente de notre fichier à la date des soins",
+    "0317051": "incompatibilité avec la nature d'assurance",
+    "0250051": "droits fermés à la date des soins",
+    "0500001": "montant différent du montant recalculé",
+    "0500002": "acte non tarifable à la date des soins",
+    "0250052": "assuré décédé avant la date des soins",
+    "0250053": "numéro d'immatriculation remplacé, carte à mettre à jour",
+    "0250054": "médecin traitant non déclaré",
+    "0250056": "un autre médecin traitant est déclaré",
+    "0250055": "accident du travail inconnu",
+    "0250070": "professionnel de santé inconnu",
+    "0250071": "professionnel de santé suspendu par la caisse",
+    "0250060": "adhérent inconnu de l'organisme complémentaire",
+    "0250061": "contrat complémentaire fermé à la date des soins",
+    "0250062": "pas de liaison avec l'organisme complémentaire",
+    "0250063": "demande directe non prévue par le contrat",
+    "0250064": "complémentaire santé solidaire gérée par un organisme complémentaire",
+    "0500003": "part complémentaire différente de celle du contrat",
+    "0900001": "part complémentaire refusée par l'organisme",
+}
+"""The codes of a return as people read them."""
+FAULT_GROUPS = {
+    "Réception du courrier": (
+        "refuse", "reply-connect", "reply-mail", "reply-rcpt", "reply-data", "reply-end", "reply-kept",
+        "slow", "close-at", "close-mid-message", "reply-lost", "duplicate-delivery",
+    ),
+    "Accusés de réception": (
+        "negative-arl", "late-arl", "drop-arl", "duplicate-arl", "arl-other-lot", "arl-wrong-digest",
+    ),
+    "Retours de paiement": ("late-noemie", "duplicate-noemie", "noemie-wrong-total"),
+    "Confiance": ("stale-certificate", "clock-shift"),
+}  # fmt: skip
+FAULTS = {
+    "refuse": "chaque connexion reçoit 421 et se ferme",
+    "reply-connect": "chaque connexion reçoit la valeur (400 à 599 ; 421 d'usage) et se ferme",
+    "reply-mail": "MAIL reçoit la valeur (451 d'usage)",
+    "reply-rcpt": "RCPT reçoit la valeur (451 d'usage)",
+    "reply-data": "DATA reçoit la valeur (451 d'usage)",
+    "reply-end": "la fin du message reçoit la valeur (451 d'usage), rien n'est gardé",
+    "reply-kept": "le lot est gardé, mais sa fin reçoit la valeur (451 d'usage)",
+    "slow": "la réponse à DATA attend la valeur en secondes (2 d'usage)",
+    "close-at": "la connexion se ferme après la valeur en octets (1 d'usage)",
+    "close-mid-message": "la connexion se ferme au milieu du message, rien n'est gardé",
+    "reply-lost": "le lot est gardé, mais son 250 ne part jamais",
+    "duplicate-delivery": "le réseau remet un message deux fois",
+    "drop-arl": "l'ARL est gardé mais pas remis ; renvoyer le lot le remet",
+    "late-arl": "l'ARL part en retard de la valeur en secondes (un jour d'usage)",
+    "duplicate-arl": "l'ARL est remis deux fois",
+    "arl-wrong-digest": "un ARL qui nomme une autre empreinte part",
+    "arl-other-lot": "un ARL qui nomme un autre lot part",
+    "negative-arl": "un lot conforme est refusé avec le code de la valeur (2003 d'usage)",
+    "late-noemie": "le retour part en retard de la valeur en secondes (un jour d'usage)",
+    "duplicate-noemie": "le retour est remis deux fois",
+    "noemie-wrong-total": "un retour dont le total est faux part",
+    "stale-certificate": "la réponse est signée avec un certificat périmé (profil modern)",
+    "clock-shift": "l'horloge avance de la valeur en secondes, retarde si négative (un jour d'usage)",
+}
+
+
 def reason(letter: str) -> str:
     """Why a card is opposed; a letter that only its publisher knows is shown as it is."""
     return REASONS.get(letter, f"motif {letter}")
@@ -64,6 +128,38 @@ def euros(cents: int) -> str:
 def french_day(on: date) -> str:
     """21/11/2026."""
     return f"{on:%d/%m/%Y}"
+
+
+def situations(one: Standing) -> list[str]:
+    """What is on file of a beneficiary beside the rights, with its days."""
+    found = []
+    for name in one.exemptions:
+        days = [_days(exemption) for exemption in one.dated if exemption.kind == name]
+        found.append(EXEMPTIONS[name] + _solidarity(name, one) + "".join(days))
+    return found + (["régime local d'Alsace-Moselle"] if one.alsace_moselle else [])
+
+
+def _solidarity(name: str, one: Standing) -> str:
+    if name != "css":
+        return ""
+    kind = " avec participation" if one.css_contribution else ""
+    return kind + (f" (organisme {one.css_insurer})" if one.css_insurer else "")
+
+
+def _days(one: Exemption) -> str:
+    start = f" du {french_day(one.start)}" if one.start else ""
+    return start + (f" au {french_day(one.end)}" if one.end else "")
+
+
+def iso_day(text: str) -> str:
+    """2026-11-21 → 21/11/2026."""
+    return french_day(date.fromisoformat(text))
+
+
+def moment(at: str | float) -> str:
+    """Seconds since the epoch, or an ISO moment → 21/11/2026 à 14:05 UTC."""
+    when = datetime.fromisoformat(at) if isinstance(at, str) else datetime.fromtimestamp(at, UTC)
+    return f"{when.astimezone(UTC):%d/%m/%Y à %H:%M} UTC"
 
 
 def month_name(on: date) -> str:
