@@ -17,7 +17,7 @@ from gateway.agent.authority import (
     request_pem,
 )
 from gateway.agent.files import OWN, SHOWN, write_whole
-from gateway.agent.register import Enrolled, Register
+from gateway.agent.register import AGENT_NAME, Enrolled, Register
 from gateway.agent.settings import SETTINGS, example_settings
 from gateway.config import AgentsConfig
 from gateway.errors import InputError
@@ -91,6 +91,8 @@ def enrol(
 
 def request(folder: Path, name: str, practice: str) -> tuple[Path, Path]:
     """A key that stays here and a request for its certificate; InputError when there is a key already."""
+    if not AGENT_NAME.fullmatch(name) or not AGENT_NAME.fullmatch(practice):
+        raise InputError("an agent's name and a practice's id have 1 to 40 letters, digits, - or _")
     key_file, request_file = folder / KEY, folder / REQUEST
     if key_file.exists():
         raise InputError(f"{key_file} exists: move it away first, another key would need another certificate")

@@ -142,6 +142,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
+    request_queue_size = 2 * MAX_CLIENTS
 
     def __init__(self, address: tuple[str, int], page: AgentPage) -> None:
         self.page = page

@@ -44,7 +44,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     init = add("init", _init, f"write {SETTINGS} into a folder of the machine with the readers")
     init.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
     asking = add("request", _request, "make a key here and a request for its certificate")
-    asking.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
     page = add("page", _page, "a link, good once, to the page of the agent that runs here")
     _agent_settings(page)
     enrolling = add("enrol", _enrol, "on the gateway: admit an agent, and write what to copy to its machine")
@@ -60,6 +59,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     revoking = add("revoke", _revoke, "on the gateway: send an agent away, now and for good")
     for one in (asking, enrolling, revoking):
         one.add_argument("name", metavar="NAME", help="the agent's name: letters, digits, - or _")
+    asking.add_argument("folder", nargs="?", type=Path, default=Path(), help="where (default: here)")
     for one in (asking, enrolling):
         one.add_argument("--practice", metavar="ID", required=True, help="the practice it serves")
     for one in (enrolling, listing, revoking):

@@ -4,9 +4,11 @@ this process, whatever carries the commands."""
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +19,29 @@ from card.personalise import open_card
 from gateway.cards.cps import CpsSession
 from gateway.cards.vitale import VitaleSession
 from gateway.secret import Secret
+from reader.agent.driver import open_agent
 from reader.cli import open_emulated
 from reader.errors import CardRemoved
 from reader.galss import open_galss
 from reader.gempc import open_gempc
 from reader.phoenix import open_phoenix
+from reader.pinpad import Digits, PinEntry
 from reader.reader import Reader
 from reader.transport.rfc2217 import Rfc2217Server
+from tests.gateway.agent.hosting import hosting
 from tests.interop.bench_pcscd import Emulated, free_ports, wait_for
 
 PIN = Secret("1234")
 DIGESTS = [hashlib.sha256(text).digest() for text in (b"fse", b"lot")]
 
 
-def visit(reader: Reader) -> tuple[Any, ...]:
+def visit(reader: Reader, *, on_pad: bool = False) -> tuple[Any, ...]:
     """CPS open, PIN, Vitale rights, card to card, seal, two signatures: everything a card said."""
     with (
         CpsSession.open(reader.slot("CPS").connect()) as cps,
         VitaleSession.open(reader.slot("Vitale").connect()) as vitale,
     ):
-        cps.verify_pin(PIN)
+        cps.verify_pin_on_pad() if on_pad else cps.verify_pin(PIN)
         vitale.authenticate(cps)
         rights = vitale.read_rights()
         seal = vitale.seal(DIGESTS[0])
@@ -65,11 +70,11 @@ def in_process(images: list[Path]) -> tuple[Any, ...]:
         return visit(reader)
 
 
-def timed(reader: Reader) -> tuple[tuple[Any, ...], float]:
+def timed(reader: Reader, *, on_pad: bool = False) -> tuple[tuple[Any, ...], float]:
     """The second of two visits and its milliseconds."""
-    visit(reader)
+    visit(reader, on_pad=on_pad)
     begun = time.perf_counter()
-    said = visit(reader)
+    said = visit(reader, on_pad=on_pad)
     return said, (time.perf_counter() - begun) * 1000
 
 
@@ -125,6 +130,35 @@ def test_phoenix(images, in_process, record_property):
         said, milliseconds = timed(reader)
     assert said == in_process
     record_property("visit on phoenix", {"ms": round(milliseconds)})
+
+
+@dataclass
+class Person:
+    """Types one PIN at the agent."""
+
+    pin: str
+
+    def ask(self, slot: str, entry: PinEntry, cancelled: threading.Event) -> Digits:
+        return Digits(self.pin)
+
+    def heard(self, slot: str, status: bytes) -> None:
+        assert status == b"\x90\x00"
+
+
+@pytest.mark.interop
+def test_agent(images, in_process, tmp_path, record_property):
+    """Driver agent: both cards in a reader lent over TLS; the PIN is typed there, the rest is the same."""
+    with ExitStack() as stack:
+        hosted = stack.enter_context(hosting(tmp_path))
+        identity = hosted.enrolled("desk-1", "cabinet")
+        reader = open_agent(["desk-1"], lobby=hosted.lobby, practice="cabinet")
+        hosted.opens()
+        cards = dict(zip(("Vitale", "CPS"), (open_card(FileStorage(image)) for image in images), strict=True))
+        hosted.agent(identity, pins=Person("1234"), **cards)
+        wait_for(lambda: all(slot.is_present for slot in reader.slots), lambda: "no card is seen")
+        said, milliseconds = timed(reader, on_pad=True)
+    assert said == in_process
+    record_property("visit on agent", {"ms": round(milliseconds)})
 
 
 @pytest.mark.interop
