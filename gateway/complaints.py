@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from gateway.clock import Clock
 from gateway.errors import GatewayError
+from gateway.log import Event
 from reader.console import said
 from reader.errors import ReaderError
 
@@ -35,7 +36,7 @@ class Complaints:
             while len(self._said) >= MOST:
                 del self._said[next(iter(self._said))]
             self._said[sentence] = now
-        self._say(sentence)
+        self._say(sentence if isinstance(sentence, Event) else Event(sentence, "trouble", "warning"))
 
     def clear(self) -> None:
         """All is well: what comes next is news."""
@@ -47,6 +48,6 @@ class Complaints:
         try:
             part()
         except (GatewayError, ReaderError) as problem:
-            self.say(str(problem))
+            self.say(Event(str(problem), "trouble", "warning", code=problem.code))
         except OSError as problem:
             self.say(f"{said(problem)}: correct this; the rest goes on")

@@ -23,6 +23,7 @@ from gateway.desk import Desk
 from gateway.errors import GatewayError
 from gateway.exchange.breaker import Lane
 from gateway.lists import OppositionSource
+from gateway.log import Event
 from gateway.lots.sealing import SealedLot
 from gateway.metrics import CLOCK_STEPS, REFUSALS, RETRIES, SENDS, Metrics
 from gateway.practice import Practice
@@ -169,6 +170,8 @@ class Daemon:
     def _sent(self, lot: LotRow, state: LotState) -> None:
         outcome = {LotState.SENT: "sent", LotState.PARKED: "parked"}.get(state, "failed")
         self.metrics.count(SENDS, outcome)
+        says = f"lot {lot.id}: {outcome}"
+        self.say(Event(says, "lot-tried", "debug", practice=lot.practice, lot=lot.id))
         if lot.attempts or lot.sends or lot.failing_since is not None:
             self.metrics.count(RETRIES)
 
@@ -253,7 +256,8 @@ class Daemon:
     def _stepped(self, seconds: float) -> None:
         """The clock was set, or the machine slept: recorded for every practice, and nothing waits for it."""
         self.metrics.count(CLOCK_STEPS)
-        self.say(f"the clock stepped by {seconds:+.0f} s: deadlines follow the new time")
+        says = f"the clock stepped by {seconds:+.0f} s: deadlines follow the new time"
+        self.say(Event(says, "clock-stepped", "warning", seconds=round(seconds)))
         now = self.clock.now()
         self.store.clock_stepped(now, receipt_due(now), seconds, [seat.id for seat in self.seats])
 
@@ -274,10 +278,12 @@ class Daemon:
 
     def _tell(self, done: Sent) -> None:
         if done.sent or done.failed or done.parked or done.overdue:
-            self.say(
+            says = (
                 f"lots: {done.sent} sent, {done.failed} to send again, "
                 f"{done.parked} parked, {done.overdue} overdue" + (f" ({done.why})" if done.why else "")
             )
+            level = "warning" if done.failed or done.parked or done.overdue else "info"
+            self.say(Event(says, "lots-sent", level, sent=done.sent, failed=done.failed, parked=done.parked))
 
     def _collect(self) -> None:
         for seat in self.seats:
@@ -290,9 +296,8 @@ class Daemon:
         """A newer opposition list; the desks take it up by themselves."""
         newer = self.source.look() if self.source is not None else None
         if newer is not None:
-            self.say(
-                f"opposition list {newer.number} of {newer.issued:%Y-%m-%d %H:%M} UTC: {len(newer)} cards"
-            )
+            says = f"opposition list {newer.number} of {newer.issued:%Y-%m-%d %H:%M} UTC: {len(newer)} cards"
+            self.say(Event(says, "opposition-list", number=newer.number))
 
     def _guarded(self, part: Callable[[], None]) -> None:
         self.complaints.guard(part)

@@ -56,6 +56,13 @@ class Event(str):
         return made
 
 
+def about(sentence: str, practice: str) -> Event:
+    """The same event, said of this practice."""
+    event = sentence if isinstance(sentence, Event) else Event(sentence, "said")
+    ids = {**event.ids, "practice": practice}
+    return Event(f"practice {practice}: {event}", event.name, event.level, **ids)
+
+
 class Log:
     """Writes events to one stream; called with a sentence or an Event, from any thread. Never raises OSError.
 

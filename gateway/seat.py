@@ -21,6 +21,7 @@ from gateway.desk import Desk
 from gateway.errors import CardRefusal, GatewayError, StoreError
 from gateway.inbox import Inbox
 from gateway.lease import ReaderLease
+from gateway.log import Event
 from gateway.lots.sealing import SealedLot
 from gateway.office import accepted, bill_act, unlock
 from gateway.paper import write_twins
@@ -140,9 +141,9 @@ class Seat:
         """Once through the mailbox."""
         done = collect(self.practice.store, self.mailbox, opener(self.practice), self.id)
         if done.posted or done.unmatched or done.unreadable:
-            self.say(
-                f"returns: {done.posted} posted, {done.unmatched} unmatched, {done.unreadable} unreadable"
-            )
+            says = f"returns: {done.posted} posted, {done.unmatched} unmatched, {done.unreadable} unreadable"
+            level = "warning" if done.unmatched or done.unreadable else "info"
+            self.say(Event(says, "returns-posted", level, practice=self.id, posted=done.posted))
         return done
 
     def close_lots(self) -> list[SealedLot]:
@@ -150,7 +151,8 @@ class Seat:
         with self._sealing:
             made = make_lots(self.practice, self.at_desk.cps)
         for lot in made:
-            self.say(f"lot {lot.lot_number} sealed: {lot.count} FSE for {lot.recipient}")
+            says = f"lot {lot.lot_number} sealed: {lot.count} FSE for {lot.recipient}"
+            self.say(Event(says, "lot-sealed", practice=self.id, lot=lot.id))
         return made
 
     def leave(self) -> None:
@@ -221,7 +223,7 @@ class Seat:
             self.say("no CPS came within ten minutes: its PIN is forgotten and has to be given again")
             return
         unlock(self.practice, desk, pin)
-        self.say("CPS unlocked")
+        self.say(Event("CPS unlocked", "cps-unlocked", practice=self.id))
 
     def _unlock_again(self) -> None:
         """A CPS that was put back before a PIN pad: its PIN is asked there, and a refusal is said."""
@@ -233,7 +235,7 @@ class Seat:
             self.say("type the PIN of the CPS on the pad of its reader")
             self._asked_at = movements
             unlock(self.practice, desk)
-            self.say("CPS unlocked")
+            self.say(Event("CPS unlocked", "cps-unlocked", practice=self.id))
         self._asked_at = movements
 
     def _answer(self, name: str) -> None:
@@ -252,10 +254,16 @@ class Seat:
         self.complaints.clear()
         self.inbox.take(name)
         answer = self._unanswered[name] = self._bill(desk, name)
-        self.say(
-            f"care act {name}: " + (f"FSE {answer['number']}" if answer["accepted"] else answer["reason"])
-        )
+        self.say(self._told(name, answer))
         self._hand_out(name)
+
+    def _told(self, name: str, answer: dict[str, Any]) -> Event:
+        """What became of one act of the inbox."""
+        if answer["accepted"]:
+            says = f"care act {name}: FSE {answer['number']}"
+            return Event(says, "act-billed", practice=self.id, fse=answer["number"])
+        says = f"care act {name}: {answer['reason']}"
+        return Event(says, "act-refused", "warning", practice=self.id, code=answer["code"])
 
     def _locked(self, desk: Desk) -> str:
         if not desk.has_cps:

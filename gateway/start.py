@@ -31,6 +31,7 @@ from gateway.exchange.smtp import SmtpSender
 from gateway.inbox import Inbox
 from gateway.lease import ReaderLease
 from gateway.lists import OppositionSource
+from gateway.log import about
 from gateway.page.codes import Codes
 from gateway.pki import OppositionList, Trust, VitaleAuthority
 from gateway.practice import Practice
@@ -182,7 +183,7 @@ def _named(practice: str, say: Say) -> Say:
     """Says which practice it is about."""
 
     def said(sentence: str) -> None:
-        say(f"practice {practice}: {sentence}")
+        say(about(sentence, practice))
 
     return said
 
