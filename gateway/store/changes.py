@@ -28,9 +28,10 @@ class Life:
         in_lot = sa.select(table.c.id).where(table.c.lot_seq == sa.bindparam("b_lot"))
         self.hold_lot = in_lot.order_by(table.c.id).with_for_update()
         self.changes_in_lot = change.insert().from_select(
-            ["kind", "ref", "at", "before", "after", "reason"],
+            ["kind", "practice", "ref", "at", "before", "after", "reason"],
             sa.select(
                 sa.literal(kind),
+                table.c.practice,
                 table.c.id,
                 sa.bindparam("b_at"),
                 table.c.state,
@@ -48,9 +49,9 @@ def life_of(destination: str) -> Life:
     return SHARE if destination.startswith("amc-") else FSE
 
 
-def born(tx: Transaction, kind: str, ref: int, state: str) -> None:
-    """Write the first line of history of an FSE or a lot."""
-    _record(tx, kind, ref, ("", state, ""))
+def born(tx: Transaction, kind: str, practice: str, ref: int, state: str) -> None:
+    """Write the first line of history of an FSE, a share or a lot."""
+    _record(tx, kind, practice, ref, ("", state, ""))
 
 
 def lot_becomes(tx: Transaction, row: Record, after: LotState, reason: str, **columns: object) -> None:
@@ -58,8 +59,24 @@ def lot_becomes(tx: Transaction, row: Record, after: LotState, reason: str, **co
     before, reason = LotState(row.state), redact(reason)
     check_lot(row.id, before, after)
     tx.run(_LOT, {"b_seq": row.seq, "state": after, "changed_at": tx.at, "reason": reason, **columns})
-    _record(tx, "lot", row.seq, (before, after, reason))
+    _record(tx, "lot", row.practice, row.seq, (before, after, reason))
     tx.audit(f"lot {after}", row.id, reason, practice=row.practice)
+
+
+def lots_become(
+    tx: Transaction, rows: Sequence[Record], after: LotState, reason: str, **columns: object
+) -> None:
+    """Move several lots to another state, all with the same words and the same other changes."""
+    if not rows:
+        return
+    reason, said = redact(reason), {"after": after, "reason": redact(reason), "at": tx.at, "kind": "lot"}
+    for row in rows:
+        check_lot(row.id, LotState(row.state), after)
+        tx.audit(f"lot {after}", row.id, reason, practice=row.practice)
+    now = {"state": after, "changed_at": tx.at, "reason": reason, **columns}
+    tx.run(_LOT, [{"b_seq": row.seq, **now} for row in rows])
+    lines = [{"practice": row.practice, "ref": row.seq, "before": row.state, **said} for row in rows]
+    tx.run(_CHANGE, lines)
 
 
 def fse_becomes(
@@ -75,7 +92,7 @@ def fse_becomes(
     reason = redact(reason)
     for before, after in pairwise((FseState(row.state), *path)):
         check_fse(row.number, before, after)
-        _record(tx, life.kind, row.id, (before, after, reason))
+        _record(tx, life.kind, row.practice, row.id, (before, after, reason))
     now = {"b_id": row.id, "state": path[-1], "changed_at": tx.at, "reason": reason}
     tx.run(life.update, {**now, **columns})
     ref = f"{row.practice}/{row.number}"
@@ -87,7 +104,7 @@ def fse_join_lot(tx: Transaction, rows: Sequence[Record], lot_seq: int, life: Li
     for row in rows:
         check_fse(row.number, FseState(row.state), FseState.IN_LOT)
     line = {"kind": life.kind, "at": tx.at, "before": FseState.SIGNED, "after": FseState.IN_LOT, "reason": ""}
-    tx.run(_CHANGE, [{"ref": row.id, **line} for row in rows])
+    tx.run(_CHANGE, [{"ref": row.id, "practice": row.practice, **line} for row in rows])
     joined = {"lot_seq": lot_seq, "state": FseState.IN_LOT, "changed_at": tx.at}
     tx.run(life.update, [{"b_id": row.id, **joined} for row in rows])
 
@@ -103,7 +120,7 @@ def fse_of_lot_become(tx: Transaction, row: Record, path: Sequence[FseState], re
         tx.run(life.update_in_lot, {**where, "state": after, "changed_at": tx.at, "reason": reason})
 
 
-def _record(tx: Transaction, kind: str, ref: int, line: tuple[str, str, str]) -> None:
+def _record(tx: Transaction, kind: str, practice: str, ref: int, line: tuple[str, str, str]) -> None:
     before, after, reason = line
-    row = {"kind": kind, "ref": ref, "at": tx.at, "before": before, "after": after, "reason": reason}
-    tx.run(_CHANGE, row)
+    row = {"kind": kind, "practice": practice, "ref": ref, "at": tx.at}
+    tx.run(_CHANGE, {**row, "before": before, "after": after, "reason": reason})

@@ -45,28 +45,19 @@ _PAYMENTS_OF = (
     .order_by(payment.c.id)
 )
 _LAST_CHANGE = sa.select(sa.func.max(change.c.id).label("last"))
-_FSE_CHANGES = (
-    sa.select(change, fse.c.number.label("named"))
-    .join(fse, change.c.ref == fse.c.id)
-    .where((change.c.kind == "fse") & (change.c.id > sa.bindparam("b_after")))
-    .where(fse.c.practice == sa.bindparam("b_practice"))
-    .order_by(change.c.id)
-    .limit(sa.bindparam("b_limit"))
-)
-_DRE_CHANGES = (
-    sa.select(change, fse.c.number.label("named"))
-    .join(share, change.c.ref == share.c.id)
-    .join(fse, share.c.fse_id == fse.c.id)
-    .where((change.c.kind == "dre") & (change.c.id > sa.bindparam("b_after")))
-    .where(fse.c.practice == sa.bindparam("b_practice"))
-    .order_by(change.c.id)
-    .limit(sa.bindparam("b_limit"))
-)
-_LOT_CHANGES = (
-    sa.select(change, lot.c.id.label("named"))
-    .join(lot, change.c.ref == lot.c.seq)
-    .where((change.c.kind == "lot") & (change.c.id > sa.bindparam("b_after")))
-    .where(lot.c.practice == sa.bindparam("b_practice"))
+_asked = fse.alias("asked")
+_CHANGES = (
+    sa.select(
+        change,
+        fse.c.number.label("fse_number"),
+        _asked.c.number.label("dre_number"),
+        lot.c.id.label("lot_id"),
+    )
+    .join_from(change, fse, (change.c.kind == "fse") & (fse.c.id == change.c.ref), isouter=True)
+    .join(share, (change.c.kind == "dre") & (share.c.id == change.c.ref), isouter=True)
+    .join(_asked, _asked.c.id == share.c.fse_id, isouter=True)
+    .join(lot, (change.c.kind == "lot") & (lot.c.seq == change.c.ref), isouter=True)
+    .where((change.c.practice == sa.bindparam("b_practice")) & (change.c.id > sa.bindparam("b_after")))
     .order_by(change.c.id)
     .limit(sa.bindparam("b_limit"))
 )
@@ -137,8 +128,7 @@ def last_change(tx: Transaction) -> int:
 def changes_after(tx: Transaction, practice: str, after: int, limit: int) -> list[Change]:
     """This practice's changes of state behind that place, oldest first."""
     values = {"b_practice": practice, "b_after": after, "b_limit": limit}
-    found = [row for query in (_FSE_CHANGES, _DRE_CHANGES, _LOT_CHANGES) for row in tx.rows(query, values)]
-    return [_change(row) for row in sorted(found, key=lambda row: row.id)[:limit]]
+    return [_change(row) for row in tx.rows(_CHANGES, values)]
 
 
 def audit_of(tx: Transaction, practice: str, after: int, limit: int) -> list[AuditRecord]:
@@ -185,4 +175,12 @@ def payment_line(row: Record) -> PaymentLine:
 
 
 def _change(row: Record) -> Change:
-    return Change(row.id, moment(row.at), row.kind, str(row.named), row.before, row.after, row.reason)
+    return Change(
+        row.id,
+        moment(row.at),
+        row.kind,
+        str(row.fse_number or row.dre_number or row.lot_id),
+        row.before,
+        row.after,
+        row.reason,
+    )

@@ -7,7 +7,7 @@ pays the professional (third-party payment), of the insurer (AMC) the share that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -238,15 +238,15 @@ _MONTH = (
 )  # fmt: skip
 
 
-def months(tx: Transaction, practice: str, count: int, today: date) -> list[Month]:
-    """The last `count` months (1 to 36), that of `today` last."""
+def last_months(today: date, count: int) -> list[date]:
+    """The first days of the last `count` months (1 to 36), that of `today` last."""
     if not 1 <= count <= 36:
         raise InputError(f"{count} months: ask for 1 to 36", code="input")
-    first = [_month_before(today, back) for back in reversed(range(count))]
-    return [_month(tx, practice, one) for one in first]
+    return [_month_before(today, back) for back in reversed(range(count))]
 
 
-def _month(tx: Transaction, practice: str, first: date) -> Month:
+def month(tx: Transaction, practice: str, first: date) -> Month:
+    """The figures of one month."""
     rows = tx.rows(_MONTH, _month_values(practice, first))
     asked = [row for row in rows if row.state not in _VOID]
     paid = [row for row in rows if row.state == FseState.PAID]
@@ -303,7 +303,7 @@ _UNPAID_SHARES = (
         share.c.amc_cents.label("cents"),
     )
     .join(fse, share.c.fse_id == fse.c.id)
-    .where(_MINE & (share.c.state == sa.bindparam("b_state")))
+    .where((share.c.practice == sa.bindparam("b_practice")) & (share.c.state == sa.bindparam("b_state")))
     .where(share.c.changed_at < sa.bindparam("b_before"))
     .where(sa.or_(*(fse.c.state == state for state in (FseState.ACCEPTED, FseState.PAID))))
     .order_by(share.c.changed_at)
@@ -370,20 +370,38 @@ def _refusal(tx: Transaction, row: Record) -> Refusal:
 
 # The monthly statement of a professional
 
+_PART = 500
+_PLACE = sa.tuple_(fse.c.elaborated, fse.c.number) > sa.tuple_(
+    sa.bindparam("b_first"), sa.bindparam("b_number")
+)
 _SHEETS = (
     FSE.add_columns(share.c.amc_cents.label("share_cents"))
-    .where(_MADE)
+    .where(_MINE & _PLACE & (fse.c.elaborated < sa.bindparam("b_end")))
     .order_by(fse.c.elaborated, fse.c.number)
+    .limit(_PART)
 )
 
 
-def statement(tx: Transaction, practice: str, first: date, practitioner: str) -> Statement:
-    """Every sheet made in the month of `first`: asked of whom, paid, refused, still due, and the totals."""
-    rows: Iterable[Record] = tx.rows(_SHEETS, _month_values(practice, first.replace(day=1)))
-    lines = tuple(_line(row) for row in rows if practitioner in ("", row.practitioner))
-    return Statement(
-        practice, practitioner, first.replace(day=1), lines, _total([line.sums for line in lines])
-    )
+@dataclass(frozen=True, slots=True)
+class StatementPart:
+    """Some lines of a statement, oldest first, and behind which sheet it goes on; None: nothing follows."""
+
+    lines: tuple[StatementLine, ...] = ()
+    after: tuple[str, int] | None = ("", 0)
+
+
+def statement_part(tx: Transaction, practice: str, first: date, after: tuple[str, int]) -> StatementPart:
+    """The next sheets made in the month of `first`: asked of whom, paid, refused, still due."""
+    values = _month_values(practice, first)
+    place = after if after[0] else (values["b_first"], 0)
+    rows = tx.rows(_SHEETS, {**values, "b_first": place[0], "b_number": place[1]})
+    goes_on = (rows[-1].elaborated, rows[-1].number) if len(rows) == _PART else None
+    return StatementPart(tuple(_line(row) for row in rows), goes_on)
+
+
+def statement(practice: str, practitioner: str, first: date, lines: Sequence[StatementLine]) -> Statement:
+    """These lines and their totals."""
+    return Statement(practice, practitioner, first, tuple(lines), _total([line.sums for line in lines]))
 
 
 def _line(row: Record) -> StatementLine:

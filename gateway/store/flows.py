@@ -15,7 +15,7 @@ from gateway.errors import StoreError
 from gateway.store import changes, shares
 from gateway.store.database import Transaction
 from gateway.store.rows import AwaitingFse, StoredFse
-from gateway.store.schema import fse, fse_act, fse_body, fse_twin, place, rectification
+from gateway.store.schema import UNWRITTEN, fse, fse_act, fse_body, fse_twin, place, rectification
 from gateway.store.statements import Record
 from gateway.store.states import FseState
 
@@ -38,10 +38,12 @@ _ACT_OF = sa.select(fse_act.c.body).where(fse_act.c.fse_id == sa.bindparam("b_id
 _TWIN_OF = sa.select(fse_twin.c.body).where(fse_twin.c.fse_id == sa.bindparam("b_id"))
 _UNWRITTEN = (
     sa.select(fse.c.number)
-    .join(fse_twin, fse_twin.c.fse_id == fse.c.id)
-    .where((fse.c.practice == sa.bindparam("b_practice")) & (fse_twin.c.written == sa.false()))
+    .join_from(fse_twin, fse, fse_twin.c.fse_id == fse.c.id)
+    .where(
+        UNWRITTEN & (sa.func.coalesce(fse.c.practice, "") == sa.bindparam("b_practice"))
+    )  # not by its index
     .where(fse.c.state != FseState.CANCELLED)
-    .order_by(fse.c.id)
+    .order_by(fse_twin.c.fse_id)
 )
 _WRITTEN = sa.update(fse_twin).where(fse_twin.c.fse_id == sa.bindparam("b_id")).values(written=sa.true())
 _PLACE = sa.select(place.c.body).where(

@@ -83,6 +83,7 @@ _NEXT = (
 _FRESH = _NEXT.where((lot.c.retry == 0) & ~breakers.on_a_line(0, breakers.MOST))
 _DOUBTED = _NEXT.where((lot.c.retry == 0) & breakers.on_a_line(0, OPENS - 1))
 _AGAIN = _NEXT.where((lot.c.retry == 1) & ~breakers.on_a_line(OPENS, breakers.MOST))
+_NEW, _OLD = _NEXT.where(lot.c.retry == 0), _NEXT.where(lot.c.retry == 1)
 _OF_LINE = _NEXT.where(lot.c.recipient.like(sa.bindparam("b_pattern"))).order_by(None)
 _OF_LINE = _OF_LINE.order_by(lot.c.retry, lot.c.next_attempt_at, lot.c.seq)
 _LEASE = sa.update(lot).where(lot.c.seq == sa.bindparam("b_seq"))
@@ -119,7 +120,7 @@ def keep(
     _use_numbers(tx, practice, sealed)
     seq = tx.insert(_KEEP, _row(tx, practice, sealed, sheets[0].destination))
     tx.run(_KEEP_BODY, {"lot_seq": seq, "message": sealed.message})
-    changes.born(tx, "lot", seq, LotState.SEALED)
+    changes.born(tx, "lot", practice, seq, LotState.SEALED)
     changes.fse_join_lot(tx, sheets, seq, changes.SHARE if demands else changes.FSE)
     tx.audit("lot kept", sealed.id, f"{sealed.count} FSE", practice=practice)
 
@@ -139,15 +140,14 @@ def claim(
             return []
         lane, limit = Lane.ALL, 1
     due: list[Record] = []
-    for query in _QUERIES[lane]:
+    for query in (_QUERIES if lines else _ALL_WELL)[lane]:
         if len(due) < limit:
             due += tx.rows(query, {"b_now": stamp(now), "b_limit": limit - len(due)})
     if lane is not Lane.FRESH:
         for line in lines:
             if line is not trying and len(due) < limit:
                 due += _one_of_line(tx, line, now)
-    for row in due:
-        _take(tx, row, stamp(now + lease), owner)
+    _take(tx, due, stamp(now + lease), owner)
     return [lot_row(row, state=LotState.SENDING, message=row.message) for row in due]
 
 
@@ -156,6 +156,8 @@ _QUERIES = {
     Lane.FRESH: (_FRESH,),
     Lane.AGAIN: (_DOUBTED, _AGAIN),
 }
+_ALL_WELL = {Lane.ALL: (_NEW, _OLD), Lane.FRESH: (_NEW,), Lane.AGAIN: (_OLD,)}
+"""The same while no line has failed, which is nearly always: nothing has to be looked up for each lot."""
 
 
 def _is_tried(tx: Transaction, line: Breaker, now: datetime) -> bool:
@@ -172,15 +174,17 @@ def _one_of_line(tx: Transaction, line: Breaker, now: datetime) -> Sequence[Reco
     return found if found and breakers.hold_one_try(tx, line, now) else ()
 
 
-def _take(tx: Transaction, row: Record, lease_end: str, owner: str) -> None:
+def _take(tx: Transaction, rows: Sequence[Record], lease_end: str, owner: str) -> None:
     taken = {"next_attempt_at": lease_end, "owner": owner}
-    if row.state == LotState.SENDING:
-        _end_attempt(tx, row.seq, "interrupted", "the gateway stopped during this attempt")
-        tx.run(_LEASE, {"b_seq": row.seq, **taken})
-    else:
-        changes.lot_becomes(tx, row, LotState.SENDING, "", retry=1, **taken)
-    start = {"lot_seq": row.seq, "started_at": tx.at, "outcome": "running", "reason": ""}
-    tx.run(_START_ATTEMPT, start)
+    for row in rows:
+        if row.state == LotState.SENDING:
+            _end_attempt(tx, row.seq, "interrupted", "the gateway stopped during this attempt")
+            tx.run(_LEASE, {"b_seq": row.seq, **taken})
+    resting = [row for row in rows if row.state != LotState.SENDING]
+    changes.lots_become(tx, resting, LotState.SENDING, "", retry=1, **taken)
+    start = {"started_at": tx.at, "outcome": "running", "reason": ""}
+    if rows:
+        tx.run(_START_ATTEMPT, [{"lot_seq": row.seq, **start} for row in rows])
 
 
 def sent(tx: Transaction, lot_id: str, ack_due: datetime, owner: str) -> None:

@@ -35,8 +35,11 @@ STATEMENT_SECONDS, LOCK_SECONDS, IDLE_SECONDS = 120, 10, 300
 
 _DIALECT: sa.Dialect = dialects.dialect()  # type: ignore[no-untyped-call]
 _OPENING, _NAMES = 0x56475354, 0x5647534E  # advisory locks: one gateway makes the tables; one per name
-_LOST = ("08", "57P")
-_IN_THE_WAY = ("40001", "40P01", "23505")
+_VIEWING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_WRITING = "BEGIN; SET LOCAL enable_seqscan TO off"
+"""A statement that was planned while its table was empty would read all of it for ever after: a step goes by
+its indexes."""
+
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 
@@ -149,7 +152,7 @@ class PostgresDatabase:
     @contextmanager
     def transaction(self, *, writing: bool) -> Iterator[PostgresDriver]:
         """One transaction: durable when this is left without an error, undone otherwise."""
-        begin = "BEGIN" if writing else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        begin = _WRITING if writing else _VIEWING
         with self.translated():
             held = self._begun(begin)
             raw = raw_of(held)

@@ -24,13 +24,16 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 6
 
 UNSENT = text("state IN ('AWAITING_CPS', 'SIGNED', 'IN_LOT')")
 """FSE that have not left yet. A query that says exactly this is answered from the index of these alone."""
 
 UNPAID = text("state = 'ACCEPTED' AND third_party <> 'none'")
 """FSE whose payment to the professional is awaited; the same holds."""
+
+UNWRITTEN = text("NOT written")
+"""Paper twins that are not in their folder yet; the same holds."""
 
 metadata = MetaData()
 
@@ -89,7 +92,7 @@ lot = Table(
     Column("sent_at", String(27)),
     Column("ack_due", String(27)),
     Column("owner", Text),  # the gateway that claimed it last
-    Index("lot_queue", "retry", "next_attempt_at"),
+    Index("lot_queue", "retry", "next_attempt_at", "seq"),
     Index("lot_state", "state", "ack_due"),
     Index("lot_compostage", "compostage"),
     Index("lot_sent", "sent_at"),
@@ -229,7 +232,9 @@ change = Table(
     Column("before", String(16), nullable=False),
     Column("after", String(16), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("practice", Text, nullable=False, server_default=""),
     Index("change_ref", "kind", "ref"),
+    Index("change_practice", "practice", "id"),
 )
 
 # Tables below were added to stores that exist: opening a store makes those that it has not yet.
@@ -256,6 +261,7 @@ fse_twin = Table(
     Column("fse_id", ForeignKey("fse.id"), primary_key=True),
     Column("body", LargeBinary, nullable=False),
     Column("written", Boolean, nullable=False),
+    Index("twin_unwritten", "fse_id", sqlite_where=UNWRITTEN, postgresql_where=UNWRITTEN),
 )
 
 rectification = Table(
@@ -277,8 +283,10 @@ share = Table(
     Column("state", String(16), nullable=False),
     Column("changed_at", String(27), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("practice", Text, nullable=False, server_default=""),
     Index("share_state", "state"),
     Index("share_lot", "lot_seq"),
+    Index("share_by_state", "practice", "state", "changed_at"),
 )
 
 share_body = Table(

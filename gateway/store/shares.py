@@ -69,6 +69,7 @@ def keep(tx: Transaction, sheet: tuple[int, str, int], kept: StoredShare) -> Non
         state = FseState.SIGNED if kept.body else FseState.AWAITING_CPS
     row = {
         "fse_id": fse_id,
+        "practice": practice,
         "destination": kept.destination,
         "recipient": kept.recipient,
         "amc_cents": kept.amc_cents,
@@ -80,12 +81,12 @@ def keep(tx: Transaction, sheet: tuple[int, str, int], kept: StoredShare) -> Non
     if kept.body:
         body = tx.vault.close(_label(practice, number), kept.body)
         tx.run(_KEEP_BODY, {"share_id": share_id, "body": body})
-    changes.born(tx, "dre", share_id, state)
+    changes.born(tx, "dre", practice, share_id, state)
 
 
 def waiting(tx: Transaction, practice: str | None, limit: int) -> list[WaitingGroup]:
     """DRE without a lot, grouped by practitioner and insurer."""
-    query = _WAITING if practice is None else _WAITING.where(fse.c.practice == sa.bindparam("b_practice"))
+    query = _WAITING if practice is None else _WAITING.where(share.c.practice == sa.bindparam("b_practice"))
     values = {"b_limit": limit} | ({} if practice is None else {"b_practice": practice})
     rows = sorted(tx.rows(query, values), key=_group_key)
     return [_group(key, list(members)) for key, members in groupby(rows, key=_group_key)]

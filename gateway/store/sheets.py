@@ -14,7 +14,7 @@ from gateway.lots.modes import family_of
 from gateway.store import changes, flows, numbers
 from gateway.store.database import Transaction
 from gateway.store.rows import StoredFse, WaitingGroup
-from gateway.store.schema import fse, fse_body, stamp
+from gateway.store.schema import UNSENT, fse, fse_body, stamp
 from gateway.store.statements import Record
 from gateway.store.states import FseState
 
@@ -31,7 +31,7 @@ _WAITING = (
     .order_by(fse.c.deadline, fse.c.id)
     .limit(sa.bindparam("b_limit"))
 )
-_WAITING_OF = _WAITING.where(fse.c.practice == sa.bindparam("b_practice"))
+_WAITING_OF = _WAITING.where((fse.c.practice == sa.bindparam("b_practice")) & UNSENT)  # by its index
 _BODY = (
     sa.select(fse_body.c.body)
     .join(fse, fse_body.c.fse_id == fse.c.id)
@@ -51,7 +51,7 @@ def keep(tx: Transaction, sheet: StoredFse) -> None:
         _KEEP_BODY,
         {"fse_id": fse_id, "body": tx.vault.close(_label(sheet.practice, sheet.number), sheet.body)},
     )
-    changes.born(tx, "fse", fse_id, _first_state(sheet))
+    changes.born(tx, "fse", sheet.practice, fse_id, _first_state(sheet))
     flows.keep_beside(tx, sheet, fse_id)
     ref = f"{sheet.practice}/{sheet.number}"
     tx.audit("FSE kept", ref, who=sheet.practitioner, practice=sheet.practice)

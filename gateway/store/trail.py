@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from heapq import merge
 from itertools import groupby
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -33,7 +35,8 @@ _INSERT = audit.insert()
 _HEAD = sa.update(audit_head).where(audit_head.c.practice == sa.bindparam("b_practice"))
 _NEW_HEAD = audit_head.insert()
 _READ_HEAD = sa.select(audit_head).where(audit_head.c.practice == sa.bindparam("b_practice"))
-_HOLD_HEAD = _READ_HEAD.with_for_update()
+_AT_ONCE = 50
+"""Heads that are held by one statement: the chains of a batch of lots are those of as many practices."""
 _COLUMNS = sa.select(
     audit.c.practice, audit.c.seq, audit.c.at, audit.c.who, audit.c.what, audit.c.ref, audit.c.detail,
     audit.c.digest,
@@ -50,6 +53,11 @@ _STRAYS = (
 )
 
 
+Row = dict[str, object]
+_End = tuple[int, bytes, str]
+"""The last number, digest and moment of a chain."""
+
+
 class Trail:
     """Appends to the chains. It keeps nothing of them but which ones were seen: several gateways write."""
 
@@ -60,63 +68,40 @@ class Trail:
 
     def start(self, runner: Runner) -> None:
         """Write the head of an empty trail."""
-        runner.run(_NEW_HEAD, self._head("", 0, "", GENESIS))
+        runner.run(_NEW_HEAD, self._head("", 0, GENESIS, ""))
 
     def write(self, runner: Runner, told: Mapping[str, Sequence[AuditEntry]]) -> None:
         """Chain these entries, by practice, and seal the new heads."""
-        begun = [practice for practice in sorted(told) if practice and not self._is_there(runner, practice)]
-        own = list(told.get("", ()))
-        rows: list[dict[str, object]] = []
-        if own or begun:
-            self._write_own(runner, own, begun, told, rows)
-        for practice in sorted(set(told) - {"", *begun}):
-            end = runner.first(_HOLD_HEAD, {"b_practice": practice})
-            if end is None:
-                raise broken(practice, "its head is missing")
-            rows += self._chain(runner, practice, (end.seq, bytes(end.digest), end.at), told[practice])
-        runner.run(_INSERT, rows)
-
-    def _write_own(
-        self,
-        runner: Runner,
-        own: list[AuditEntry],
-        begun: list[str],
-        told: Mapping[str, Sequence[AuditEntry]],
-        rows: list[dict[str, object]],
-    ) -> None:
-        """The gateway's own chain, whose head is held before any other, and the chains that begin."""
-        end = runner.first(_HOLD_HEAD, {"b_practice": ""})
-        if end is None:
-            raise broken("", "its head is missing")
-        late = [practice for practice in begun if runner.first(_HOLD_HEAD, {"b_practice": practice})]
-        for practice in late:  # another gateway has begun it meanwhile
-            begun.remove(practice)
-        own += [AuditEntry(told[one][0].at, "gateway", BEGINS, one, "") for one in begun]
-        if not own:
-            return
-        rows += self._chain(runner, "", (end.seq, bytes(end.digest), end.at), own)
-        start = int(str(rows[-1]["seq"]))
+        begin = [practice for practice in sorted(told) if practice and not self._is_there(runner, practice)]
+        ends = _hold(runner, sorted({*told, *begin, *([""] if begin else [])}))
+        begun = [practice for practice in begin if practice not in ends]  # and not by another gateway
+        if missing := sorted(set(told) - set(ends) - set(begun)):
+            raise broken(missing[0], "its head is missing")
+        own = [*told.get("", ()), *(AuditEntry(told[one][0].at, "gateway", BEGINS, one, "") for one in begun)]
+        rows: list[Row] = []
+        heads = [self._chain(rows, "", ends[""], own)] if own else []
         for practice in begun:
-            first = genesis(practice, start)
-            runner.run(_NEW_HEAD, self._head(practice, start, "", first))
-            rows += self._chain(runner, practice, (start, first, ""), told[practice])
+            start = int(str(heads[0]["seq"]))
+            end = (start, genesis(practice, start), "")
+            runner.run(_NEW_HEAD, self._head(practice, *end))
+            ends[practice] = end
+        heads += [
+            self._chain(rows, practice, ends[practice], told[practice]) for practice in told if practice
+        ]
+        runner.run(_INSERT, rows)
+        runner.run(_HEAD, [{"b_practice": head.pop("practice"), **head} for head in heads])
 
-    def _chain(
-        self, runner: Runner, practice: str, end: tuple[int, bytes, str], entries: Sequence[AuditEntry]
-    ) -> list[dict[str, object]]:
-        """The rows of these entries behind the end of their chain; its head is moved and sealed.
+    def _chain(self, rows: list[Row], practice: str, end: _End, entries: Sequence[AuditEntry]) -> Row:
+        """Add the rows of these entries behind the end of their chain; its new head, sealed.
 
         A clock that went back since the last record is recorded first.
         """
         seq, digest, at = end
-        rows: list[dict[str, object]] = []
         for entry in self._dated(entries, at):
             seq, at = seq + 1, entry.at
             digest = link(digest, seq, entry)
             rows.append({"practice": practice, "seq": seq, **entry._asdict(), "digest": digest})
-        head = self._head(practice, seq, at, digest)
-        runner.run(_HEAD, {"b_practice": head.pop("practice"), **head})
-        return rows
+        return self._head(practice, seq, digest, at)
 
     def _dated(self, entries: Sequence[AuditEntry], last_at: str) -> Iterator[AuditEntry]:
         for entry in entries:
@@ -126,7 +111,7 @@ class Trail:
             last_at = entry.at
             yield AuditEntry(*(_plain(text) for text in entry._replace(detail=redact(entry.detail))))
 
-    def _head(self, practice: str, seq: int, at: str, digest: bytes) -> dict[str, object]:
+    def _head(self, practice: str, seq: int, digest: bytes, at: str) -> Row:
         seal = seal_head(self._key, seq, digest)
         return {"practice": practice, "seq": seq, "at": at, "digest": digest, "seal": seal}
 
@@ -140,6 +125,24 @@ class Trail:
         with self._guard:
             self._seen.add(practice)
         return True
+
+
+def _hold(runner: Runner, practices: Sequence[str]) -> dict[str, _End]:
+    """The ends of these chains, as far as they are there; nobody else appends to them meanwhile."""
+    found: dict[str, _End] = {}
+    for start in range(0, len(practices), _AT_ONCE):
+        part = practices[start : start + _AT_ONCE]
+        values = {f"b_{place}": practice for place, practice in enumerate(part)}
+        for row in runner.rows(_heads_to_hold(len(part)), values):
+            found[row.practice] = (row.seq, bytes(row.digest), row.at)
+    return found
+
+
+@cache
+def _heads_to_hold(count: int) -> sa.Select[Any]:
+    """Heads are held in the order of their practices' names, whoever asks."""
+    named = sa.or_(*(audit_head.c.practice == sa.bindparam(f"b_{place}") for place in range(count)))
+    return sa.select(audit_head).where(named).order_by(audit_head.c.practice).with_for_update()
 
 
 def read_records(runner: Runner, practice: str | None = None) -> Iterator[AuditRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from gateway.errors import InputError
 from gateway.exchange.calendar import legal_day
+from gateway.store.counting import Memory, Standing
 from gateway.store.database import Transaction
 from gateway.store.outbox import lot_row
 from gateway.store.returns import UNREADABLE
@@ -46,6 +48,15 @@ FSE = (
     .join(rectification, rectification.c.fse_id == fse.c.id, isouter=True)
     .join(_refused, _refused.c.id == rectification.c.refused_id, isouter=True)
 )
+_BY_ID = FSE.where(fse.c.id == sa.bindparam("b_id"))
+_KEYS = (
+    sa.select(fse.c.id, fse.c.elaborated, fse.c.number)
+    .where(fse.c.practice == sa.bindparam("b_practice"))
+    .order_by(fse.c.elaborated.desc(), fse.c.number.desc())
+    .limit(sa.bindparam("b_limit"))
+    .offset(sa.bindparam("b_offset"))
+)
+_KEYS_OF = _KEYS.where(fse.c.state == sa.bindparam("b_state"))
 _SHARE_OF = sa.select(share.c.id).where(share.c.fse_id == sa.bindparam("b_fse"))
 _AWAITING = (
     sa.select(fse.c.practitioner, sa.func.count().label("number"), sa.func.min(fse.c.deadline).label("first"))
@@ -80,7 +91,7 @@ class _Counting:
         return cls(
             fse=narrow(_states(fse), fse.c.practice),
             lots=narrow(_states(lot), lot.c.practice),
-            shares=narrow(_states(share).join(fse, share.c.fse_id == fse.c.id), fse.c.practice),
+            shares=narrow(_states(share), share.c.practice),
             late=narrow(late.where(UNSENT & (fse.c.deadline < sa.bindparam("today"))), fse.c.practice),
             waiting=tuple(narrow(query, message.c.practice) for query in _waiting()),
             awaiting=narrow(_AWAITING, fse.c.practice),
@@ -107,28 +118,42 @@ def fse_list(
     tx: Transaction, practice: str | None, limit: int, offset: int, states: Sequence[FseState] = ()
 ) -> list[FseRow]:
     """FSE, newest first, those in one of `states` when any is named."""
-    query = FSE.order_by(fse.c.id.desc()).limit(limit).offset(offset)
-    if states:
-        query = query.where(one_of(fse.c.state, states))
-    return [
-        fse_row(row)
-        for row in tx.rows(query if practice is None else query.where(fse.c.practice == practice))
+    if practice is None:
+        query = FSE.order_by(fse.c.id.desc()).limit(limit).offset(offset)
+        if states:
+            query = query.where(one_of(fse.c.state, states))
+        return [fse_row(row) for row in tx.rows(query)]
+    return [fse_row(row) for id_ in _ids(tx, practice, limit, offset, states) for row in tx.rows(_BY_ID, id_)]
+
+
+def _ids(
+    tx: Transaction, practice: str, limit: int, offset: int, states: Sequence[FseState]
+) -> list[dict[str, int]]:
+    """The keys of a part of the list, read from an index alone: the rows of what is skipped are not."""
+    if not states:
+        values: dict[str, object] = {"b_practice": practice, "b_limit": limit, "b_offset": offset}
+        return [{"b_id": row.id} for row in tx.rows(_KEYS, values)]
+    values = {"b_practice": practice, "b_limit": offset + limit, "b_offset": 0}
+    found = [
+        row for state in dict.fromkeys(states) for row in tx.rows(_KEYS_OF, {**values, "b_state": state})
     ]
+    found.sort(key=lambda row: (row.elaborated, row.number), reverse=True)
+    return [{"b_id": row.id} for row in found[offset : offset + limit]]
 
 
 def lot_list(tx: Transaction, practice: str | None, limit: int, offset: int) -> list[LotRow]:
     """Lots, newest first."""
-    query = sa.select(lot).order_by(lot.c.seq.desc()).limit(limit).offset(offset)
-    return [
-        lot_row(row)
-        for row in tx.rows(query if practice is None else query.where(lot.c.practice == practice))
-    ]
+    query = sa.select(lot).limit(limit).offset(offset)
+    if practice is None:
+        return [lot_row(row) for row in tx.rows(query.order_by(lot.c.seq.desc()))]
+    mine = query.where(lot.c.practice == practice)
+    return [lot_row(row) for row in tx.rows(mine.order_by(lot.c.lot_date.desc(), lot.c.seq.desc()))]
 
 
 def history(tx: Transaction, number: int, practice: str | None) -> list[HistoryLine]:
     """Every change of an FSE and of its lot, oldest first."""
-    found = tx.rows(FSE.where(fse.c.number == number))
-    rows = [row for row in found if practice in (None, row.practice)]
+    query = FSE.where(fse.c.number == number)
+    rows = tx.rows(query if practice is None else query.where(fse.c.practice == practice))
     if len(rows) != 1:
         raise InputError(_which(number, rows), code="unknown")
     mine = (change.c.kind == "fse") & (change.c.ref == rows[0].id)
@@ -171,25 +196,32 @@ def unmatched(tx: Transaction, limit: int, practice: str | None = None) -> list[
     return [Unmatched(moment(row.at), row.kind, row.outcome, row.reason, row.key) for row in rows]
 
 
-def counts(tx: Transaction, practice: str | None = None) -> Counts:
-    """How many stand where, of one practice or of the whole store."""
+def counts(tx: Transaction, practice: str | None = None, memory: Memory | None = None) -> Counts:
+    """How many stand where, of one practice or of the whole store; `memory` spares counting all of them."""
     queries, mine = _counting(practice)
-    of_fse, of_lots, of_shares = (
-        {row.state: row.number for row in tx.rows(query, mine)}
-        for query in (queries.fse, queries.lots, queries.shares)
-    )
+
+    def count() -> Standing:
+        kinds = (("fse", queries.fse), ("lot", queries.lots), ("dre", queries.shares))
+        return {
+            kind: Counter({row.state: row.number for row in tx.rows(query, mine)}) for kind, query in kinds
+        }
+
+    if practice is None or memory is None:
+        standing = count()
+    else:
+        standing = memory.standing(tx, practice, count)
     return Counts(
-        fse={state.value: of_fse.get(state, 0) for state in FseState},
-        lots={state.value: of_lots.get(state, 0) for state in LotState},
-        shares={state.value: of_shares.get(state, 0) for state in FseState},
+        fse={state.value: standing["fse"][state] for state in FseState},
+        lots={state.value: standing["lot"][state] for state in LotState},
+        shares={state.value: standing["dre"][state] for state in FseState},
         unmatched=sum(tx.rows(query, mine)[0][0] for query in queries.waiting),
         late=tx.rows(queries.late, {**mine, "today": _today(tx).isoformat()})[0][0],
     )
 
 
-def status(tx: Transaction, practice: str | None = None) -> str:
+def status(tx: Transaction, practice: str | None = None, memory: Memory | None = None) -> str:
     """One line per fact; what needs a person comes with its reason."""
-    numbers = counts(tx, practice)
+    numbers = counts(tx, practice, memory)
     queries, mine = _counting(practice)
     lines = [_sum_up("FSE", numbers.fse), _sum_up("lots", numbers.lots)]
     if any(numbers.shares.values()):
