@@ -1,6 +1,6 @@
 """The benchmark: rates of this project beside the raw primitives of `cryptography`, in the same run.
 
-    python -m tools.load [crypto] [card] [receiver] [gateway] [price] [api] [pcsc] [--json]
+    python -m tools.load [crypto] [card] [receiver] [gateway] [price] [api] [pcsc] [postgres] [--json]
 
 Ratios are work done per second here divided by what the raw primitives alone would allow on the same bytes.
 """
@@ -57,6 +57,7 @@ from tools.idle import help_seconds, idle_megabytes
 from tools.load_api import api
 from tools.load_noemie import noemie
 from tools.load_pcsc import pcsc
+from tools.load_postgres import postgres
 from tools.measure import core_seconds_each, in_turns, seconds_once
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import assemble
@@ -340,6 +341,7 @@ PARTS: dict[str, Callable[[Rig], Figures]] = {
     "noemie": noemie,
     "api": lambda rig: api(Bench(rig.bench.directory("api"), rig.clock)),
     "pcsc": lambda rig: pcsc(Bench(rig.bench.directory("readers"), rig.clock)),
+    "postgres": lambda _: postgres(),
 }
 
 
