@@ -53,7 +53,7 @@ from gateway.store.rows import StoredFse
 from reader.emulated import EmulatedReader
 from reader.slot import Slot
 from tools.bench import PRACTICE, TEST_PIN, Bench
-from tools.idle import help_seconds, idle_megabytes
+from tools.idle import help_seconds, idle_figures
 from tools.load_api import api
 from tools.load_noemie import noemie
 from tools.load_pcsc import pcsc
@@ -308,10 +308,20 @@ def _whole_line(rig: Rig, practice: Practice, senders: list[SmtpSender], mailbox
 
 
 def gateway(rig: Rig) -> Figures:
-    """What the command and its idle daemon cost; on a world of its own, the rig's store is in use."""
+    """What the command and its idle daemon cost."""
+    return {"gateway_help_s": help_seconds(), **_idle(rig)}
+
+
+def hosted(rig: Rig) -> Figures:
+    """A sheet through the API, and what a daemon with API and page costs while nothing is asked."""
+    return {**api(Bench(rig.bench.directory("api"), rig.clock)), **_idle(rig)}
+
+
+def _idle(rig: Rig) -> Figures:
+    """On a world of its own: the rig's store is in use."""
     world = Bench(rig.bench.directory("idle"), rig.clock)
     world.make_cards(["cps-gp-sector1", "vitale-single"])
-    return {"gateway_help_s": help_seconds(), "gateway_idle_mb": idle_megabytes(world)}
+    return idle_figures(world)
 
 
 def prices(rig: Rig) -> Figures:
@@ -339,7 +349,7 @@ PARTS: dict[str, Callable[[Rig], Figures]] = {
     "gateway": gateway,
     "price": prices,
     "noemie": noemie,
-    "api": lambda rig: api(Bench(rig.bench.directory("api"), rig.clock)),
+    "api": hosted,
     "pcsc": lambda rig: pcsc(Bench(rig.bench.directory("readers"), rig.clock)),
     "postgres": lambda _: postgres(),
 }
