@@ -321,7 +321,9 @@ def _set_aside(target: Path, found: Backup, clock: Clock, *, over: bool) -> Path
                 target.with_name(target.name + suffix).rename(f"{kept}{suffix}")
         return kept
     if last > stamp(found.made_at) and not over:
-        sentence = f"has gone on since the backup (until {last}): restore it with --over, which keeps it beside"
+        sentence = (
+            f"has gone on since the backup (until {last}): restore it with --over, which keeps it beside"
+        )
         raise StoreError(f"the store {target} {sentence}", code="newer")
     return copy_file(target, kept)
 

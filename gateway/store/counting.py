@@ -45,7 +45,7 @@ class Memory:
         self._guard = threading.Lock()
 
     def standing(self, tx: Transaction, practice: str, count: Callable[[], Standing]) -> Standing:
-        """How many stand where now; `count` counts them all, when nothing is known yet or much has changed."""
+        """How many stand where now; `count` counts them all: the first time, and when much has changed."""
         with self._guard:
             known = self._known.get(practice)
         row = tx.first(_LAST, {"b_practice": practice})

@@ -45,7 +45,9 @@ def restore(file: Path, url: str, marks: Mapping[str, bytes], *, over: bool, mad
         sentence = "is open in another program: stop its gateways, then restore"
         raise StoreError(f"the store {_name(url)} {sentence}", code="in-use")
     if _ask(url, _HAS_STORE) != "0" and (last := _ask(url, _LAST)) > made_at and not over:
-        sentence = f"has gone on since the backup (until {last}): restore it with --over, which keeps it beside"
+        sentence = (
+            f"has gone on since the backup (until {last}): restore it with --over, which keeps it beside"
+        )
         raise StoreError(f"the store {_name(url)} {sentence}", code="newer")
     with tempfile.TemporaryDirectory(prefix="vitale-restore-") as folder:
         script, before, after = (Path(folder) / name for name in ("store.sql", "before.sql", "after.sql"))

@@ -206,10 +206,7 @@ def counts(tx: Transaction, practice: str | None = None, memory: Memory | None =
             kind: Counter({row.state: row.number for row in tx.rows(query, mine)}) for kind, query in kinds
         }
 
-    if practice is None or memory is None:
-        standing = count()
-    else:
-        standing = memory.standing(tx, practice, count)
+    standing = count() if practice is None or memory is None else memory.standing(tx, practice, count)
     return Counts(
         fse={state.value: standing["fse"][state] for state in FseState},
         lots={state.value: standing["lot"][state] for state in LotState},
