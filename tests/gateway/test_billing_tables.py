@@ -9,8 +9,17 @@ from pathlib import Path
 import pytest
 
 from gateway.billing.engine import price
+from gateway.billing.reading import BROUGHT
 from gateway.billing.request import PATHWAYS, ZONES, Act, Beneficiary, CareRequest, Practitioner
-from gateway.billing.rows import ModifierRow, WithdrawalRow
+from gateway.billing.rows import (
+    ContractRow,
+    DeductionRow,
+    ModifierRow,
+    OutRow,
+    RateRow,
+    RightRow,
+    WithdrawalRow,
+)
 from gateway.billing.tables import DIRECTORY, Tables
 from gateway.errors import InputError
 
@@ -185,6 +194,47 @@ def test_every_row_of_the_tables_says_date_zone_and_source() -> None:
     assert {row.family for row in tables.acts} - {"dispensing_complex"} <= {
         family for family, _ in today.rates
     }
+
+
+def test_no_row_is_dead() -> None:
+    """Every row can be reached: what it names is an act, a right, a letter or a family that is there."""
+    tables = Tables.load()
+    acts = tables.acts
+    codes = {code for row in acts for code in row.codes}
+    families = {row.family for row in acts}
+    assert {row.family for row in tables.of_kind(RateRow)} == families
+    assert {family for row in tables.of_kind(OutRow) for family in row.families} <= families
+    assert {row.kind for row in tables.of_kind(DeductionRow)} == {row.deduction for row in acts} - {""}
+    rights = {row.when for row in tables.of_kind(RightRow)}
+    assert set(BROUGHT) == {row.brings for row in acts} - {""} == set(BROUGHT) & rights
+    assert {one for row in tables.of_kind(DeductionRow) for one in row.spared_rights} <= rights
+    assert {row.contract for row in tables.of_kind(RightRow)} - {""} <= {
+        row.name for row in tables.of_kind(ContractRow)
+    }
+    for row in acts:
+        assert set(row.with_) <= codes, row.codes
+        assert not row.key_letter or row.key_letter in codes, row.codes
+        assert not row.alone or not row.with_, row.codes
+    assert {row.letter for row in tables.of_kind(ModifierRow)} <= {
+        letter for row in acts for letter in row.modifiers
+    }
+    assert {code for row in tables.of_kind(WithdrawalRow) for code in row.codes} <= codes
+
+
+@pytest.mark.parametrize("code", ["TE1", "TE2", "RQD", "QEQK004", "RKD", "PJ"])
+def test_an_act_paid_without_advance_names_its_right(code: str) -> None:
+    """On the first and last day of each of its rows an act has its right and no advance."""
+    tables = Tables.load()
+    for row in tables.rows_of(code):
+        for day in (row.since, row.until or date(2026, 11, 20)):
+            charged = 10_000 if row.by_charge else None
+            who = Practitioner(row.specialties[0], "1", zone=row.zones[0])
+            request = CareRequest(
+                day, who, Beneficiary(date(1960, 1, 1)), (Act(code, charged_cents=charged),)
+            )
+            got = price(request, tables)
+            assert (got.third_party, got.patient_cents) == ("amo", got.base_cents - got.amo_cents)
+            assert any("due by law" in why for why in got.why)
 
 
 def test_days_kept_are_bounded() -> None:
