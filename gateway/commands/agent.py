@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from gateway.agent.register import Register
 from gateway.agent.settings import SETTINGS, example_settings, load_settings
 from gateway.agent.terminal import PinTerminal
 from gateway.clock import SystemClock, system_rng
-from gateway.commands.opened import say
 from gateway.commands.typed import json_option, settings_option
 from gateway.config import AgentsConfig, Config, load_config
 from gateway.errors import InputError
+from gateway.redact import redact
+from reader.console import plain
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +82,12 @@ def _agent_settings(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the agent's settings",
     )
+
+
+def say(text: str) -> None:
+    """One line for whoever looks at the agent, without anything of the form of a NIR."""
+    with suppress(OSError):  # nobody reads any more: no reason to stop working
+        print(plain(redact(text)), flush=True)
 
 
 # ---- on the machine with the readers

@@ -5,14 +5,12 @@ behind it.
 from __future__ import annotations
 
 import http.client
-import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -27,44 +25,9 @@ from gateway.errors import InputError
 from reader.emulated import EmulatedReader
 from reader.pinpad import CANCELLED, TIMED_OUT, Digits, NotEntered, PinEntry
 from reader.transport.tls import Identity
+from tests.gateway.agent.browser import Browser
 from tests.gateway.agent.hosting import until
 from tests.reader.byte_cards import EchoCard
-
-
-@dataclass
-class Answer:
-    status: int
-    body: str
-    headers: dict[str, str]
-
-
-@dataclass
-class Browser:
-    """Keeps cookies, follows nothing."""
-
-    port: int
-    cookies: dict[str, str] = field(default_factory=dict)
-
-    def ask(self, path: str, form: dict[str, object] | None = None, **headers: str) -> Answer:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
-            sent = {name.replace("_", "-"): value for name, value in headers.items()}
-            if self.cookies:
-                sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-            body = None if form is None else urlencode(form)
-            if body is not None:
-                sent["Content-Type"] = "application/x-www-form-urlencoded"
-            connection.request("GET" if form is None else "POST", path, body, sent)
-            answer = connection.getresponse()
-            for name, value in answer.getheaders():
-                if name == "Set-Cookie":
-                    key, _, rest = value.partition("=")
-                    self.cookies[key] = rest.partition(";")[0]
-            return Answer(answer.status, answer.read().decode(), dict(answer.getheaders()))
-
-    def hidden(self, name: str) -> str:
-        found = re.search(f'name="{name}" value="([^"]*)"', self.ask("/").body)
-        assert found
-        return found[1]
 
 
 @pytest.fixture
