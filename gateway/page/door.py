@@ -25,7 +25,7 @@ from gateway.errors import GatewayError
 from gateway.page.events import Stream, stream
 from gateway.page.room import Room
 from gateway.page.said import say
-from gateway.page.sessions import Sessions, same
+from gateway.page.sessions import Session, Sessions, same
 from gateway.page.texts import LANGUAGES, TEXTS, Texts
 from gateway.page.views import STATIC, Views
 from gateway.page.visit import CSS, JS, SVG, Reply, Route, Routes, Visit, go
@@ -89,9 +89,8 @@ class Door:
             return Response((STATIC / name).read_bytes(), media_type=media, headers=_HEADERS)
         texts = self._texts(request)
         session = self._sessions.find(request.cookies.get(COOKIE, ""))
-        if path == EVENTS and request.method == "GET" and session is not None:
-            room = self.room(session.practice)
-            return stream(Stream(room, session), {**_HEADERS, "Cache-Control": "no-store"})
+        if path == EVENTS and request.method == "GET":
+            return self._stream(session)
         door = request.cookies.get(DOOR_COOKIE, "")
         door = door if re.fullmatch(r"[0-9a-f]{32}", door) else self._rng(16).hex()
         visit = Visit(
@@ -109,6 +108,12 @@ class Door:
         visit = Visit(**{**visit.__dict__, "form": _once(body.decode("utf-8", "replace"))})
         reply = await run_in_threadpool(self._answer, request, visit)
         return self._response(reply, visit, request, door)
+
+    def _stream(self, session: Session | None) -> Response:
+        headers = {**_HEADERS, "Cache-Control": "no-store"}
+        if session is None:
+            return Response(status_code=HTTPStatus.UNAUTHORIZED, headers=headers)
+        return stream(Stream(self.room(session.practice), session), headers)
 
     def _answer(self, request: Request, visit: Visit) -> Reply:
         found = self._find(request.method, visit.path)
@@ -175,8 +180,8 @@ class Door:
             return False
 
     def _texts(self, request: Request) -> Texts:
-        asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE_COOKIE, "")
-        return TEXTS[asked if asked in LANGUAGES else self._language]
+        asked = (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE), self._language)
+        return TEXTS[next(one for one in asked if one in LANGUAGES)]
 
     def _door_key(self, door: str) -> str:
         return hmac.digest(self._secret, door.encode(), hashlib.sha256).hex()

@@ -175,6 +175,6 @@ def _refusals(t: Texts, room: Room) -> Plot:
         counted[found.said or found.code or "–"] += 1
     most = counted.most_common(8)
     shown: Mapping[str, int] = dict(most)
-    drawing = rows_of(t("figures.refusals"), shown, t)
+    drawing = rows_of(t("figures.refusals"), shown)
     table = tuple((name, str(number)) for name, number in most)
     return Plot("refusals", drawing if most else "", (t("figures.cause"), t("figures.number")), table)

@@ -53,7 +53,7 @@ def bars(drawing: Bars, t: Texts) -> str:
     return "".join((*parts, "</svg>"))
 
 
-def rows_of(title: str, counted: Mapping[str, int], t: Texts) -> str:
+def rows_of(title: str, counted: Mapping[str, int]) -> str:
     """Horizontal bars, one for each cause, with its number."""
     height = len(counted) * (_ROW + 12) + 12
     most = max(counted.values(), default=1)
@@ -65,7 +65,6 @@ def rows_of(title: str, counted: Mapping[str, int], t: Texts) -> str:
         parts.append(_text(0, y + 10, text, "name"))
         parts.append(f'<rect class="bar bad" x="0" y="{y + 17}" width="{length:.1f}" height="16" rx="3"/>')
         parts.append(_text(length + 8, y + 30, str(number), "tick"))
-    del t
     return "".join((*parts, "</svg>"))
 
 

@@ -57,7 +57,6 @@ def _may(tables: DayTables, code: str, specialty: str, age: int | None) -> bool:
     rows = tables.act(code, specialty).values()
     return any(
         age is None
-        or ((row.below_age is None or age < row.below_age)
-        and (row.from_age is None or age >= row.from_age))
+        or ((row.below_age is None or age < row.below_age) and (row.from_age is None or age >= row.from_age))
         for row in rows
     )
