@@ -1,6 +1,6 @@
 """The benchmark: rates of this project beside the raw primitives of `cryptography`, in the same run.
 
-    python -m tools.load [crypto] [card] [receiver] [gateway] [price] [api] [pcsc] [postgres] [--json]
+    python -m tools.load [crypto] [card] [receiver] [gateway] [price] [api] [pcsc] [postgres] [agent] [--json]
 
 Ratios are work done per second here divided by what the raw primitives alone would allow on the same bytes.
 """
@@ -54,6 +54,7 @@ from reader.emulated import EmulatedReader
 from reader.slot import Slot
 from tools.bench import PRACTICE, TEST_PIN, Bench
 from tools.idle import help_seconds, idle_figures
+from tools.load_agent import agent
 from tools.load_api import api
 from tools.load_noemie import noemie
 from tools.load_pcsc import pcsc
@@ -352,6 +353,7 @@ PARTS: dict[str, Callable[[Rig], Figures]] = {
     "api": hosted,
     "pcsc": lambda rig: pcsc(Bench(rig.bench.directory("readers"), rig.clock)),
     "postgres": lambda _: postgres(),
+    "agent": lambda rig: agent(Bench(rig.bench.directory("agent"), rig.clock)),
 }
 
 
