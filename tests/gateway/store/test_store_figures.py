@@ -182,3 +182,25 @@ def test_the_statement_of_a_month(line: Line) -> None:
     assert line.store.statement("other", 2026, 3).lines == ()
     with pytest.raises(InputError, match="no month 13"):
         line.store.statement(PRACTICE, 2026, 13)
+
+
+def test_remembered_counts_are_the_counts(line: Line) -> None:
+    """What is moved on from the last counting equals counting anew, shares and undone batches included."""
+
+    def same() -> None:
+        with line.open(read_only=True) as looking:
+            assert line.store.counts(PRACTICE) == looking.counts(PRACTICE)
+
+    same()
+    sealed = line.lot(2, share=StoredShare(900))
+    same()
+    [number] = line.store.reserve_fse_numbers(PRACTICE, 1)
+    with pytest.raises(ZeroDivisionError), line.store.batch():
+        line.store.keep_fse(line.fse(number))
+        assert line.store.counts(PRACTICE).fse["SIGNED"] == 1
+        raise ZeroDivisionError
+    same()
+    line.send(sealed)
+    line.store.post_payment([payment(1, sealed)], b"noemie", "n1", PRACTICE)
+    same()
+    assert line.store.counts(PRACTICE).fse["PAID"] == 1
