@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import sys
 
 import pytest
 
@@ -20,6 +21,12 @@ def _only_loopback(self: socket.socket, address: object) -> None:
 @pytest.fixture(autouse=True)
 def _stay_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", _only_loopback)
+
+
+def pytest_sessionfinish() -> None:
+    """The server that some tests of this process may have started is stopped."""
+    if started := sys.modules.get("tests.gateway.store.servers"):
+        started.ENDING.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

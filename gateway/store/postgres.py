@@ -33,6 +33,9 @@ CONNECTIONS = 20
 STATEMENT_SECONDS, LOCK_SECONDS, IDLE_SECONDS = 120, 10, 300
 """How long one statement may take, wait for another gateway's rows, and a transaction stand still."""
 
+NAME_SECONDS = 5
+"""How long a gateway that starts waits for its name: the server may not know yet that its last run died."""
+
 _DIALECT: sa.Dialect = dialects.dialect()  # type: ignore[no-untyped-call]
 _OPENING, _NAMES = 0x56475354, 0x5647534E  # advisory locks: one gateway makes the tables; one per name
 _VIEWING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -216,9 +219,15 @@ class PostgresDatabase:
             held = self._engine.raw_connection()
             self._name = raw_of(held)
             held.detach()
-            query = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
-            row = self._name.execute(query, (_NAMES, self._owner)).fetchone()
-        if row is None or not row[0]:
+            try:
+                self._name.execute(cast(Any, f"SET lock_timeout TO '{NAME_SECONDS}s'"))
+                self._name.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", (_NAMES, self._owner))
+            except psycopg.errors.LockNotAvailable:
+                self._name.close()
+                taken = True
+            else:
+                taken = False
+        if taken:
             what = f"another gateway works on the store {self.place} under the name {self._owner}"
             sentence = f"{what}: stop that one first, or give this one a name of its own"
             raise StoreError(sentence, code="in-use")
@@ -344,6 +353,9 @@ def _engine(url: URL, read_only: bool, owner: str) -> Engine:
         "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
         "default_transaction_read_only": "on" if read_only else "off",
         "timezone": "UTC",
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "10",
+        "tcp_keepalives_count": "3",
         "client_encoding": "UTF8",
         "synchronous_commit": "on",
     }

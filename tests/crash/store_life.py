@@ -29,6 +29,15 @@ PER_LOT = 2
 OTHER = "other"
 
 
+def place_of_store(root: Path) -> dict[str, str]:
+    """Address and key of the store: those that the file `store` names, or a file of this folder."""
+    named = root / "store"
+    if not named.exists():
+        return {"url": f"sqlite:///{root / 'var' / 'gateway.db'}", "key": ""}
+    url, key = named.read_text().split("\n")
+    return {"url": url, "key": key}
+
+
 class Life:
     """One run of the child."""
 
@@ -38,7 +47,7 @@ class Life:
         runs = len(self.lines("told.log", "run"))
         start = datetime(2026, 3, 2, 9, 0, tzinfo=UTC) + timedelta(hours=2 * runs)
         self.tell("run", str(runs))
-        self.line = Line(root / "var", SimulatedClock(start))
+        self.line = Line(root / "var", SimulatedClock(start), **place_of_store(root))
         self.box = Maildir(root / "mail", clock=self.line.clock)
 
     def lines(self, name: str, kind: str) -> list[str]:

@@ -22,7 +22,8 @@ from gateway.clock import SimulatedClock
 from gateway.failpoint import EXIT_CODE
 from gateway.store.database import STEPS
 from gateway.store.store import Store
-from tests.crash.store_life import OTHER, SHEETS, Life
+from tests.crash.store_life import OTHER, SHEETS, Life, place_of_store
+from tests.gateway.store import servers
 from tests.gateway.store.line import PRACTICE, START, body_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +65,7 @@ def judge(root: Path) -> None:
         assert len(lots) == len(set(lots)), "a lot number or compostage was given twice"
     kept = {int(what) for kind, what in told if kind == "kept"}
     taken = {what for kind, what in relay if kind == "took"}
-    with Store(f"sqlite:///{root}/var/gateway.db", SimulatedClock(START)) as store:
+    with Store(**place_of_store(root), clock=SimulatedClock(START)) as store:
         rows = {row.number: row for row in store.fse_list(PRACTICE)}
         assert [row.state.value for row in store.fse_list(OTHER)] == ["CANCELLED"]
         assert store.place_of(OTHER, "990000000") == b"a place of practice"
@@ -91,6 +92,22 @@ def test_killed_at_every_step(root: Path, name: str) -> None:
     live(root, f"{name}:3")
     assert live(root) == 0
     judge(root)
+
+
+MEETING = ("claim", "keep-fse", "keep-lot", "reserve-lot", "sent", "post-receipt", "take-reader", "batch")
+"""Steps that take rows which other gateways want too."""
+
+
+@pytest.mark.parametrize("name", [f"{step}-{place}" for step in MEETING for place in ("commit", "after")])
+def test_killed_beside_a_server(root: Path, name: str) -> None:
+    """The same on PostgreSQL: what the server had committed is there, what it had not is not."""
+    with servers.database(root) as (url, key):
+        root.mkdir()
+        (root / "store").write_text(f"{url}\n{key}")
+        assert live(root, name) == EXIT_CODE, f"the child never passes {name}"
+        live(root, f"{name}:3")
+        assert live(root) == 0
+        judge(root)
 
 
 def test_never_killed(root: Path) -> None:
@@ -129,7 +146,7 @@ def test_every_step_in_the_code_is_in_the_table() -> None:
     """The steps that the code takes are exactly those of STEPS, and framed at one place."""
     code = {path: path.read_text(encoding="utf-8") for path in (ROOT / "gateway" / "store").glob("*.py")}
     taken = {"batch"} | {
-        name for text in code.values() for name in re.findall(r"\.step\(\"([a-z-]+)\"\)", text)
+        name for text in code.values() for name in re.findall(r"\.(?:step|do)\(\s*\"([a-z-]+)\"", text)
     }
     assert taken == set(STEPS)
     assert [path.name for path, text in code.items() if "failpoint(f" in text] == ["database.py"]

@@ -46,10 +46,3 @@ def line_on_server(tmp_path: Path) -> Iterator[Line]:
     yield made
     made.store.close()
     servers.drop(made)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _server_ends() -> Iterator[None]:
-    """Whoever started the server, it is stopped."""
-    yield
-    servers.ENDING.close()

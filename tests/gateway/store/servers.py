@@ -1,10 +1,11 @@
-"""The PostgreSQL server of this test process: started when it is first asked for; a database for each test."""
+"""The PostgreSQL server of this test process, started when it is first asked for; a database per test."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.gateway.store.line import START, Line
 from tools.postgres import PostgresError, PostgresServer
 
 ENDING = ExitStack()
-"""What is stopped when the tests have ended."""
+"""What is stopped when the tests have ended: see tests/conftest.py."""
 
 _MEMORY, _WANTED = Path("/dev/shm"), 2 * 1024**3
 _numbers = count(1)
@@ -42,6 +43,16 @@ def line_on_postgres(root: Path) -> Line:
     shutil.copy(server().folder / "key", root / "key")
     url = server().create(f"t{next(_numbers)}", "template")
     return Line(root, url=url, key=str(root / "key"))
+
+
+@contextmanager
+def database(beside: Path) -> Iterator[tuple[str, str]]:
+    """Address and key of an empty store in a database of its own; the key stands beside this path."""
+    key = beside.with_name(beside.name + ".key")
+    shutil.copy(server().folder / "key", key)
+    name = f"t{next(_numbers)}"
+    yield server().create(name, "template"), str(key)
+    server().drop(name)
 
 
 def drop(line: Line) -> None:
