@@ -29,6 +29,7 @@ from gateway.errors import CardRefusal, InputError
 
 MOST_PEOPLE = 19
 MOST_PERIODS = 20
+MOST_LINES = 5
 _IGNORED = ("kind", "label")
 """What a card profile has beside what an attestation says."""
 
@@ -104,6 +105,7 @@ def _beneficiary(person: _Part) -> Beneficiary:
         coverage=tuple(map(_coverage, person.parts("coverage", (*_DATES, "ald", "situation"), MOST_PERIODS))),
         mutuelle=_mutuelle(person) if person.has("mutuelle") else None,
         amc=_amc(person) if person.has("amc") else None,
+        address=person.texts("address", MOST_LINES),
     )
 
 
@@ -186,6 +188,13 @@ class _Part:
     def text(self, name: str, default: str | None = None) -> str:
         value = self.data.get(name, default)
         return value if isinstance(value, str) and len(value) <= 80 else self.fail(name, "a text")
+
+    def texts(self, name: str, most: int) -> tuple[str, ...]:
+        value = self.data.get(name) or []
+        known = isinstance(value, list | tuple) and len(value) <= most
+        if not known or not all(isinstance(one, str) and len(one) <= 80 for one in value):
+            self.fail(name, f"a list of at most {most} texts")
+        return tuple(value)
 
     def digits(self, name: str, *lengths: int) -> str:
         value = self.text(name, "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -125,7 +125,7 @@ class PersonIn(Asked):
     birth_rank: int = Field(default=1, ge=1, le=9)
     quality: Annotated[str, Field(max_length=80)] = "0"
     nir: Nir | None = None
-    address: Any = None
+    address: Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=5)] | None = None
     rights: list[SpanIn] = Field(default=[], max_length=20)
     coverage: list[CoverIn] = Field(default=[], max_length=20)
     css: CssIn | None = None

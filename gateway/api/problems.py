@@ -44,6 +44,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "key-reused": (422, "The idempotency key was used for another request"),
     "pin-format": (422, "The PIN is not one"),
     "input": (422, "The request is not usable as given"),
+    "paper-only": (422, "The act has a paper sheet only"),
     "too-many": (429, "Too much at once"),
     "internal": (500, "A mistake of the gateway"),
     "card-mute": (502, "The card does not answer"),

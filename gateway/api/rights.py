@@ -49,6 +49,7 @@ class Person(Shown):
     quality: str
     nir: str
     nir_key: str
+    address: list[str]
     rights: list[Span]
     cover: list[Cover]
     has_rights: bool
@@ -105,6 +106,7 @@ def _person(person: Beneficiary, place: int, on: date) -> Person:
         quality=person.quality,
         nir=person.own_nir,
         nir_key=person.own_nir_key,
+        address=list(person.address),
         rights=[Span(**asdict(period)) for period in person.rights],
         cover=[Cover(**asdict(period)) for period in person.coverage],
         has_rights=person.has_rights(on),
@@ -157,6 +159,7 @@ def _attested(person: Beneficiary) -> PersonIn:
         birth_rank=person.rank,
         quality=person.quality,
         nir=own if len(own) == 15 else None,
+        address=list(person.address) or None,
         rights=[SpanIn(**asdict(period)) for period in person.rights],
         coverage=[
             CoverIn(start=one.start, end=one.end, ald=one.ald == ssv.ALD_EXEMPTING, situation=one.situation)

@@ -123,6 +123,7 @@ class Beneficiary:
     coverage: tuple[Coverage, ...]
     mutuelle: Mutuelle | None
     amc: Amc | None
+    address: tuple[str, ...] = field(default=(), repr=False)
 
     def has_rights(self, on: date) -> bool:
         """True when a period of AMO rights (105) has the day."""
@@ -259,6 +260,7 @@ def _beneficiary(own: Sequence[Group]) -> Beneficiary:
             own, ssv.MUTUELLE, lambda group: _mutuelle(group, _periods(own, ssv.MUTUELLE_RIGHTS))
         ),
         amc=_first(own, ssv.AMC, _amc),
+        address=tuple(filter(None, (person.get(f"address_{line}") for line in range(1, 6)))),
     )
 
 

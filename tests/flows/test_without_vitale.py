@@ -141,6 +141,10 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
         birth_date="1979-13-01"
     ),
     "attestation.beneficiary[0].rights": lambda one: one["beneficiary"][0].update(rights=3),
+    "attestation.beneficiary[0].address": lambda one: one["beneficiary"][0].update(address=["a"] * 6),
+    "attestation.beneficiary[0].css.contribution": lambda one: one["beneficiary"][0].update(
+        css={"contribution": 1}
+    ),
     "attestation.beneficiary[0].birth_rank": lambda one: one["beneficiary"][0].update(birth_rank=True),
     "attestation.secret": lambda one: one.update(secret=1),
     "attestation.ame": lambda one: one.update(ame="yes"),

@@ -125,6 +125,20 @@ def test_an_attestation_says_what_the_card_says(rig: Rig, client: Client) -> Non
             on_card["has_rights"],
             on_card["has_ald"],
         )
+        assert list(person.address) == on_card["address"] == ["1 RUE DU BANC D ESSAI", "99349 TESTVILLE"]
+        assert (person.amo_service.run_by, person.has_css_contribution(today)) == (
+            on_card["css_run_by"],
+            on_card["css_contribution"],
+        )
+
+
+def test_who_is_insured_abroad_is_not_billed_here(rig: Rig, client: Client) -> None:
+    """An act with a European card is refused as paper only and nothing is kept; its twin is billed."""
+    with pytest.raises(ApiProblem) as refused:
+        client.bill({**rig.act(), "foreign": {"document": "ceam"}})
+    assert (refused.value.status, refused.value.code) == (422, "paper-only")
+    assert client.sheets()["items"] == []
+    assert client.bill(rig.act())["number"]
 
 
 def test_pages(rig: Rig, client: Client) -> None:
