@@ -181,7 +181,7 @@ def test_what_a_browser_is_told(page: AgentPage, browser: Browser) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
     assert '<input id="pin" name="pin" type="password" inputmode="numeric" autocomplete="off"' in answer.body
     assert "<script" not in answer.body
     parts = urlsplit((page.agent.settings.folder / page_module.LINK_FILE).read_text().strip())
