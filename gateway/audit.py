@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +25,24 @@ GENESIS = bytes(32)
 
 BEGINS = "audit chain begins"
 """What the gateway's own chain says when a practice gets its chain; the record's ref is the practice."""
+
+
+_ACTS: ContextVar[str] = ContextVar("acts", default="gateway")
+
+
+def who_acts() -> str:
+    """Who does what is recorded now: a program, the page, the command line, else the gateway itself."""
+    return _ACTS.get()
+
+
+@contextmanager
+def acting(who: str) -> Iterator[None]:
+    """What this thread (or task) does in the block is done by them; never the name of a person."""
+    before = _ACTS.set(who)
+    try:
+        yield
+    finally:
+        _ACTS.reset(before)
 
 
 class AuditEntry(NamedTuple):

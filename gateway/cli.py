@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
 
+from gateway.audit import acting
 from gateway.errors import GatewayError
 from reader.console import finish
 from reader.errors import ReaderError
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> int:
         options = parser(words[:1]).parse_args(words)
         chosen: Callable[[argparse.Namespace], int] = options.work
-        return chosen(options)
+        with acting("gateway" if words[:1] == ["serve"] else "command line"):
+            return chosen(options)
 
     refusals = (GatewayError, ReaderError)
     return finish("vitale-gateway", work, refusals, "interrupted; what was accepted is kept.")

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.cards.cps import PinRefusal
 from gateway.complaints import Complaints, Say
 from gateway.delivery import Collected, Mailbox, collect
 from gateway.desk import Desk
@@ -155,11 +156,26 @@ class Seat:
             self.say(Event(says, "lot-sealed", practice=self.id, lot=lot.id))
         return made
 
+    def unlock(self, pin: Secret | None = None) -> None:
+        """Open the CPS at this desk with a PIN, or one typed on its pad; recorded, as a refusal is."""
+        try:
+            unlock(self.practice, self.at_desk, pin)
+        except PinRefusal:
+            self._note("PIN refused")
+            raise
+        self._note("session opened")
+
+    def _note(self, what: str) -> None:
+        self.practice.store.audit(what, f"{self.id}/desk", practice=self.id)
+
     def leave(self) -> None:
         """End in good order: the CPS is locked, a PIN that waits is forgotten."""
         self._pin = None
         if self.desk is None:
             return
+        if self.desk.is_unlocked:
+            with suppress(GatewayError):  # a store that takes no more keeps no CPS open
+                self._note("session closed")
         self.desk.lock()
         if self.opens is not None:  # opened here
             self.desk.close()
@@ -222,7 +238,7 @@ class Seat:
         if late:
             self.say("no CPS came within ten minutes: its PIN is forgotten and has to be given again")
             return
-        unlock(self.practice, desk, pin)
+        self.unlock(pin)
         self.say(Event("CPS unlocked", "cps-unlocked", practice=self.id))
 
     def _unlock_again(self) -> None:
@@ -234,7 +250,7 @@ class Seat:
         if not desk.is_unlocked:
             self.say("type the PIN of the CPS on the pad of its reader")
             self._asked_at = movements
-            unlock(self.practice, desk)
+            self.unlock()
             self.say(Event("CPS unlocked", "cps-unlocked", practice=self.id))
         self._asked_at = movements
 

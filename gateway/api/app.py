@@ -16,6 +16,7 @@ from gateway.api.asking import only_known
 from gateway.api.limits import Limits
 from gateway.api.problems import CODES, MEDIA_TYPE, Problem, install
 from gateway.api.service import Service
+from gateway.audit import acting
 
 ADDRESSES = ("/v1", "/metrics", "/healthz", "/readyz")
 """What the API answers itself, and all below it."""
@@ -49,8 +50,6 @@ def make_app(service: Service, page: Page | None = None) -> FastAPI:
     if page is not None:
         app.add_middleware(Beside, page=page)
     app.add_middleware(Limits)
-    app.add_middleware(health.Watched, metrics=service.daemon.metrics, clock=service.clock)
-    app.state.exposition = health.Exposition(service.daemon)
     app.include_router(health.router)
     install(app)
     for router in (_about(), at_desk.router, sheets.router, lots.router, returns.router, events.router):
@@ -70,7 +69,11 @@ class Beside:
         """One request, to one of the two."""
         path = scope["path"] if scope["type"] == "http" else ""
         is_own = any(path == own or path.startswith(f"{own}/") for own in ADDRESSES)
-        await (self._app if is_own or not path else self._page)(scope, receive, send)
+        if is_own or not path:
+            await self._app(scope, receive, send)
+            return
+        with acting("page"):
+            await self._page(scope, receive, send)
 
 
 def _about() -> APIRouter:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -80,6 +80,12 @@ def _answer(facts: Iterable[Fact], beside: Iterable[Fact] = ()) -> JSONResponse:
         "told": [redact(fact.says) for fact in beside if not fact.is_well],
     }
     return JSONResponse(content, 200 if well else 503)
+
+
+def watch(app: FastAPI, daemon: Daemon) -> None:
+    """Count and time every request to this application, before it is served; `/metrics` shows it."""
+    app.add_middleware(Watched, metrics=daemon.metrics, clock=daemon.clock)
+    app.state.exposition = Exposition(daemon)
 
 
 class Watched:

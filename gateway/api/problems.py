@@ -174,6 +174,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> set[str]:
     """Every method that the address of this request takes, by any of its routes."""
     routes: Mapping[str, Mapping[str, object]] = request.app.openapi()["paths"]
+    if (named := routes.get(request.scope["path"])) is not None:
+        return {method.upper() for method in named}
     shape = request.scope["path"].split("/")
     found = [operations for path, operations in routes.items() if _fits(path.split("/"), shape)]
     return {method.upper() for operations in found for method in operations}

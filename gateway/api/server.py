@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.api import health
 from gateway.api.app import Page, make_app
 from gateway.api.limits import PatientProtocol
 from gateway.api.service import Service
@@ -31,6 +32,7 @@ def serving(service: Service, address: str, port: int, page: Page | None = None)
     """
     with _listening(address, port) as listener:
         app = make_app(service, page)
+        health.watch(app, service.daemon)
         server = _Server(_settings(app), lambda: service.daemon.pulse.beat("api"))
         app.state.connections = lambda: len(server.server_state.connections)
         thread = threading.Thread(target=_run, args=(server, listener, service), name="api")

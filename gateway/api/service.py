@@ -15,6 +15,7 @@ from fastapi import Response
 
 from gateway.api.problems import Refusal
 from gateway.api.tokens import Caller, Tokens
+from gateway.audit import acting
 from gateway.billing.tables import Tables
 from gateway.clock import Clock
 from gateway.daemon import Daemon
@@ -107,7 +108,7 @@ class Service:
         What is refused did nothing and keeps nothing: its key is free again. Refusal key-reused, key-busy.
         """
         practice, name, key = identity = (write.caller.practice, write.caller.name, write.key)
-        with self._alone(identity):
+        with self._alone(identity), acting(name):
             kept = self.store.kept_answer(practice, name, key)
             if kept is not None:
                 return _again(kept, write)

@@ -20,7 +20,6 @@ from gateway.config import Config, LogConfig, load_config
 from gateway.daemon import Daemon
 from gateway.errors import GatewayError, InputError
 from gateway.log import Log, in_charge, in_journal
-from gateway.office import unlock
 from gateway.seat import Seat
 from gateway.start import api_beside, open_daemon, open_seats, open_store
 from reader.agent.driver import AGENT
@@ -118,7 +117,7 @@ def _unlock(seat: Seat, options: argparse.Namespace, *, alone: bool) -> None:
                 file=sys.stderr,
                 flush=True,
             )
-            unlock(seat.practice, seat.desk)
+            seat.unlock()
         return
     if not alone:
         print(f"vitale-gateway: practice {seat.id}, reader {seat.reader}:", file=sys.stderr, flush=True)
@@ -129,7 +128,7 @@ def _unlock(seat: Seat, options: argparse.Namespace, *, alone: bool) -> None:
         if seat.desk is None:
             seat.hold(pin)
         else:
-            unlock(seat.practice, seat.desk, pin)
+            seat.unlock(pin)
     except (GatewayError, ReaderError) as problem:
         if alone:
             raise

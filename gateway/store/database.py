@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from gateway.audit import AuditEntry
+from gateway.audit import AuditEntry, who_acts
 from gateway.clock import Clock, Rng
 from gateway.errors import StoreError
 from gateway.failpoint import failpoint
@@ -120,14 +120,14 @@ class Transaction(Runner):
         self._told: dict[str, list[AuditEntry]] = {}
         self.undone = False
 
-    def audit(
-        self, what: str, ref: str, detail: str = "", who: str = "gateway", *, practice: str = ""
-    ) -> None:
+    def audit(self, what: str, ref: str, detail: str = "", who: str = "", *, practice: str = "") -> None:
         """Record something in a practice's chain of the trail, or in the gateway's own.
 
-        It is chained at the end of the transaction, and becomes durable with it.
+        It is chained at the end of the transaction, and becomes durable with it. `who`: whoever acts now,
+        when nobody is named.
         """
-        self._told.setdefault(practice, []).append(AuditEntry(self.at, who, what, ref, detail))
+        entry = AuditEntry(self.at, who or who_acts(), what, ref, detail)
+        self._told.setdefault(practice, []).append(entry)
 
     def finish(self) -> None:
         """Write what belongs to the end of the transaction."""

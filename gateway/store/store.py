@@ -348,11 +348,12 @@ class Store(Looking):
         )
 
     def audit(
-        self, what: str, ref: str, detail: str = "", who: str = "gateway", *, practice: str = ""
+        self, what: str, ref: str, detail: str = "", who: str = "", *, practice: str = ""
     ) -> None:
         """Chain one record of something that happened outside the store. Ids only, never a NIR or a name.
 
-        `practice`: whose chain it belongs to; the gateway's own without one.
+        `who`: whoever acts now, when nobody is named; `practice`: whose chain it belongs to, the gateway's
+        own without one.
         """
         self._database.do("audit", lambda tx: tx.audit(what, ref, detail, who, practice=practice))
 
