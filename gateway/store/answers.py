@@ -19,7 +19,6 @@ _ONE = sa.select(answer).where(
     & (answer.c.client == sa.bindparam("client"))
     & (answer.c.key == sa.bindparam("key"))
 )
-_OLD = sa.delete(answer).where(answer.c.at < sa.bindparam("b_before"))
 
 
 def keep(tx: Transaction, kept: KeptAnswer) -> None:
@@ -45,11 +44,6 @@ def find(tx: Transaction, practice: str, client: str, key: str) -> KeptAnswer | 
         return None
     body = tx.vault.open(_label(practice, client, key), row.body)
     return KeptAnswer(practice, client, key, bytes(row.request), row.status, body)
-
-
-def forget(tx: Transaction, before: str) -> None:
-    """Delete the answers given before this stamp."""
-    tx.run(_OLD, {"b_before": before})
 
 
 def _label(practice: str, client: str, key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -338,18 +339,21 @@ class Store(Looking):
     # Retention and audit
 
     def forget_bodies(self, now: datetime, days: int = LEGAL_RETENTION_DAYS) -> int:
-        """Delete bodies of what ended more than `days` days ago; how many. Numbers and history stay."""
+        """Delete bodies of what ended more than `days` days ago; how many. Numbers and history stay.
+
+        In slices: others who work on this store wait for one of them at most.
+        """
         if days < LEGAL_RETENTION_DAYS:
             raise StoreError(
                 f"the law asks for {LEGAL_RETENTION_DAYS} days of doubles, not {days}", code="retention"
             )
-        return self._database.do(
-            "purge", lambda tx: purge.forget_bodies(tx, stamp(now - timedelta(days=days)))
-        )
+        before, so_far = stamp(now - timedelta(days=days)), purge.Purge()
+        while not so_far.is_done:
+            so_far = self._database.do("purge", partial(purge.forget_slice, before=before, so_far=so_far))
+            purge.let_others()
+        return so_far.forgotten
 
-    def audit(
-        self, what: str, ref: str, detail: str = "", who: str = "", *, practice: str = ""
-    ) -> None:
+    def audit(self, what: str, ref: str, detail: str = "", who: str = "", *, practice: str = "") -> None:
         """Chain one record of something that happened outside the store. Ids only, never a NIR or a name.
 
         `who`: whoever acts now, when nobody is named; `practice`: whose chain it belongs to, the gateway's
