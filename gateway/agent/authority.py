@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.agent.files import OWN, SHOWN, read_whole, write_whole
+from gateway.agent.files import OWN, SHOWN, read_whole, write_file
 from gateway.errors import InputError
 from reader.transport.tls import GATEWAY_NAME
 
@@ -87,8 +87,8 @@ class AgentAuthority:
         built = built.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         built = built.add_extension(_usage(signs_certificates=True), critical=True)
         made = Pair(built.sign(key, hashes.SHA256()), key)
-        write_whole(key_beside(certificate), key_pem(key), OWN)
-        write_whole(certificate, certificate_pem(made.certificate), SHOWN)
+        write_file(key_beside(certificate), key_pem(key), OWN)
+        write_file(certificate, certificate_pem(made.certificate), SHOWN)
         return cls(made)
 
     def issue(
@@ -112,8 +112,8 @@ class AgentAuthority:
             _name(GATEWAY_NAME), made.public_key(), now, GATEWAY_DAYS, ExtendedKeyUsageOID.SERVER_AUTH,
             x509.SubjectAlternativeName([x509.DNSName(GATEWAY_NAME)]),
         )  # fmt: skip
-        write_whole(key, key_pem(made), OWN)
-        write_whole(certificate, certificate_pem(signed), SHOWN)
+        write_file(key, key_pem(made), OWN)
+        write_file(certificate, certificate_pem(signed), SHOWN)
         return True
 
     def _signed(

@@ -16,7 +16,7 @@ from gateway.agent.authority import (
     read_request,
     request_pem,
 )
-from gateway.agent.files import OWN, SHOWN, write_whole
+from gateway.agent.files import OWN, SHOWN, write_file
 from gateway.agent.register import AGENT_NAME, Enrolled, Register
 from gateway.agent.settings import SETTINGS, example_settings
 from gateway.config import AgentsConfig
@@ -77,7 +77,7 @@ def enrol(
             SHOWN,
         )
     for file, (data, rights) in files.items():
-        write_whole(folder / file, data, rights)
+        write_file(folder / file, data, rights)
     entry = Enrolled(
         name=name,
         practice=practice,
@@ -97,8 +97,8 @@ def request(folder: Path, name: str, practice: str) -> tuple[Path, Path]:
     if key_file.exists():
         raise InputError(f"{key_file} exists: move it away first, another key would need another certificate")
     key = new_key()
-    write_whole(key_file, key_pem(key), OWN)
-    write_whole(request_file, request_pem(name, practice, key), SHOWN)
+    write_file(key_file, key_pem(key), OWN)
+    write_file(request_file, request_pem(name, practice, key), SHOWN)
     return key_file, request_file
 
 

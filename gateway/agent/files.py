@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from gateway.errors import InputError
-from gateway.folder import sync_folder
+from gateway.folder import write_whole
 
 OWN, SHOWN = 0o600, 0o644
 """Rights of what is secret, and of what is copied to others."""
 
 
-def write_whole(path: Path, data: bytes, rights: int = OWN) -> None:
+def write_file(path: Path, data: bytes, rights: int = OWN) -> None:
     """Put `data` there in one step; InputError names the file that cannot be written."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, rights)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_folder(path.parent)
+        write_whole(path, data, rights)
     except OSError as problem:
         raise InputError(
             f"{path} cannot be written ({problem.strerror}): correct the rights of its folder"

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from gateway.agent import show
-from gateway.agent.files import write_whole
+from gateway.agent.files import write_file
 from gateway.agent.pins import PinQuestions
 from gateway.agent.program import Agent
 from gateway.agent.texts import TEXTS
@@ -89,7 +89,7 @@ class Door:
     def _renew(self) -> str:
         self._code = self._token()
         link = f"{self._place}/open?code={self._code}"
-        write_whole(self._file, f"{link}\n".encode())
+        write_file(self._file, f"{link}\n".encode())
         return link
 
     def _token(self) -> str:

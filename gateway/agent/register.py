@@ -8,9 +8,7 @@ open.
 from __future__ import annotations
 
 import fcntl
-import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.agent.files import write_whole
+from gateway.entries import EntriesFile
 from gateway.errors import InputError
 from reader.agent.lobby import Peer
 
@@ -50,9 +48,7 @@ class Register:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._guard = threading.Lock()
-        self._stamp: tuple[int, ...] = ()
-        self._entries: tuple[Enrolled, ...] = ()
+        self._file = EntriesFile(path, "a register of agents", _entry, self._wrong)
 
     @classmethod
     def beside(cls, authority: Path) -> Register:
@@ -61,17 +57,7 @@ class Register:
 
     def entries(self) -> tuple[Enrolled, ...]:
         """What the file holds now, oldest first; nothing when there is none."""
-        with self._guard:
-            try:
-                found = self._path.stat()
-                stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-                if stamp != self._stamp:
-                    self._entries, self._stamp = self._read(), stamp
-            except FileNotFoundError:
-                self._entries, self._stamp = (), ()
-            except OSError as problem:
-                raise self._wrong(f"cannot be read ({problem.strerror})") from None
-            return self._entries
+        return self._file.entries()
 
     def of(self, name: str) -> tuple[Enrolled, ...]:
         """The certificates of this agent that are not taken back."""
@@ -97,7 +83,7 @@ class Register:
         """Admit a certificate from now on, durably."""
         with self._changing():
             self.check_new(entry.name, entry.practice, renew=renew)
-            self._write((*self.entries(), entry))
+            self._file.write((*self.entries(), entry))
 
     def revoke(self, name: str, now: datetime) -> int:
         """Take every certificate of this agent back; how many there were. InputError: there were none."""
@@ -109,7 +95,7 @@ class Register:
                 replace(entry, revoked=now.isoformat()) if entry in known else entry
                 for entry in self.entries()
             )
-            self._write(taken)
+            self._file.write(taken)
             return len(known)
 
     def admits(self, peer: Peer, now: datetime) -> bool:
@@ -131,21 +117,10 @@ class Register:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _read(self) -> tuple[Enrolled, ...]:
-        try:
-            data: Any = json.loads(self._path.read_text(encoding="utf-8"))
-            return tuple(_entry(item) for item in data)
-        except (ValueError, TypeError, RecursionError):
-            raise self._wrong("is not a register of agents") from None
-
     def _wrong(self, what: str) -> InputError:
         return InputError(
             f"the register {self._path} {what}: bring it back from a backup, or enrol the agents anew"
         )
-
-    def _write(self, entries: tuple[Enrolled, ...]) -> None:
-        text = json.dumps([asdict(entry) for entry in entries], indent=1)
-        write_whole(self._path, text.encode("utf-8"))
 
 
 def _entry(item: dict[str, Any]) -> Enrolled:

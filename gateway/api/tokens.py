@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import os
 import re
-import threading
 from base64 import urlsafe_b64encode
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gateway.clock import Clock, Rng
+from gateway.entries import EntriesFile
 from gateway.errors import InputError
 
 PREFIX = "vgt_"
@@ -48,9 +46,7 @@ class Tokens:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._guard = threading.Lock()
-        self._stamp: tuple[int, ...] = ()
-        self._entries: tuple[Entry, ...] = ()
+        self._file = EntriesFile(path, "a file of tokens", _entry, self._wrong)
 
     def new(self, name: str, practice: str, clock: Clock, rng: Rng) -> str:
         """Make a token for the program `name`; what is returned is kept nowhere."""
@@ -67,7 +63,7 @@ class Tokens:
         entries = self.entries()
         if any(entry.name == name for entry in entries):
             raise InputError(f"there is a token called {name}: take it back first, or choose another name")
-        self._write((*entries, Entry(name, practice, _digest(secret), clock.now().isoformat())))
+        self._file.write((*entries, Entry(name, practice, _digest(secret), clock.now().isoformat())))
 
     def revoke(self, name: str) -> None:
         """Take the token of this program back; from its next request on it is nobody."""
@@ -75,21 +71,11 @@ class Tokens:
         left = tuple(entry for entry in entries if entry.name != name)
         if len(left) == len(entries):
             raise InputError("no token has this name: vitale-gateway token list shows them")
-        self._write(left)
+        self._file.write(left)
 
     def entries(self) -> tuple[Entry, ...]:
         """What the file holds now; nothing when there is none."""
-        with self._guard:
-            try:
-                found = self._path.stat()
-                stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-                if stamp != self._stamp:
-                    self._entries, self._stamp = self._read(), stamp
-            except FileNotFoundError:
-                self._entries, self._stamp = (), ()
-            except OSError as problem:
-                raise self._wrong(f"cannot be read ({problem.strerror})") from None
-            return self._entries
+        return self._file.entries()
 
     def caller(self, token: str) -> Caller | None:
         """Who shows this token; None for nobody. Every entry is compared, in constant time each."""
@@ -99,31 +85,9 @@ class Tokens:
         ]
         return Caller(found[0].name, found[0].practice) if found else None
 
-    def _read(self) -> tuple[Entry, ...]:
-        try:
-            data = json.loads(self._path.read_text(encoding="utf-8"))
-            return tuple(_entry(item) for item in data)
-        except (ValueError, TypeError, RecursionError):
-            raise self._wrong("is not a file of tokens") from None
-
     def _wrong(self, what: str) -> InputError:
         sentence = "correct its path in [api], or make new tokens"
         return InputError(f"the token file {self._path} {what}: {sentence}")
-
-    def _write(self, entries: tuple[Entry, ...]) -> None:
-        """Durably, whole or not at all, readable by its owner only."""
-        partial = self._path.with_name(f".{self._path.name}.partial")
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            partial.unlink(missing_ok=True)
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump([asdict(entry) for entry in entries], file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self._path)
-        except OSError as problem:
-            raise self._wrong(f"cannot be written ({problem.strerror})") from None
 
 
 def _entry(item: dict[str, Any]) -> Entry:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gateway.agent.enrolment import enrol, request
-from gateway.agent.files import SHOWN, read_whole, write_whole
+from gateway.agent.files import SHOWN, read_whole, write_file
 from gateway.agent.hosted import ending
 from gateway.agent.page import LINK_FILE, AgentPage
 from gateway.agent.pins import PinQuestions
@@ -118,7 +118,7 @@ def _init(options: argparse.Namespace) -> int:
     target: Path = options.folder / SETTINGS
     if target.exists():
         raise InputError(f"{target} exists: edit it, or choose another folder.")
-    write_whole(target, example_settings().encode("utf-8"), SHOWN)
+    write_file(target, example_settings().encode("utf-8"), SHOWN)
     print(
         f"{target} written: put the files of the agent beside it, then vitale-gateway agent --config {target}"
     )
