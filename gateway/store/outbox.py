@@ -196,8 +196,9 @@ def sent(tx: Transaction, lot_id: str, ack_due: datetime, owner: str) -> None:
     _end_attempt(tx, row.seq, "sent", "")
     if not _is_in_hand(row, owner) or row.state != LotState.SENDING:
         return
-    success = {"attempts": 0, "sends": row.sends + 1, "failing_since": None, "next_attempt_at": None}
-    changes.lot_becomes(tx, row, LotState.SENT, "", sent_at=tx.at, ack_due=stamp(ack_due), **success)
+    afresh = {"attempts": 0, "sends": row.sends + 1, "failing_since": None, "next_attempt_at": None}
+    now = {"sent_at": tx.at, "ack_due": stamp(ack_due), "owner": owner}
+    changes.lot_becomes(tx, row, LotState.SENT, "", **now, **afresh)
     changes.fse_of_lot_become(tx, row, (FseState.IN_LOT, FseState.SENT), "")
 
 

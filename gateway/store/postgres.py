@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as NoneFree
 from sqlalchemy.pool import PoolProxiedConnection
 
 from gateway.errors import StoreError
+from gateway.store.postgres_says import sentence_of
 from gateway.store.statements import Values, compiled
 
 CONNECTIONS = 20
@@ -58,12 +59,18 @@ class PostgresDriver:
 
     def execute(self, text: str, values: Values, /) -> psycopg.Cursor[Any]:
         """Run one statement."""
-        return self._raw.execute(cast(Any, text), values)
+        try:
+            return self._raw.execute(cast(Any, text), values)
+        except psycopg.DataError:
+            if not _has_nul(values):
+                raise
+        return self._raw.execute(cast(Any, text), _plain(values))
 
     def executemany(self, text: str, rows: Sequence[Values], /) -> psycopg.Cursor[Any]:
         """Run one statement for each of several rows, without waiting for each answer."""
         cursor = self._raw.cursor()
-        cursor.executemany(cast(Any, text), rows)
+        plain = [_plain(row) if _has_nul(row) else row for row in rows]
+        cursor.executemany(cast(Any, text), plain)
         return cursor
 
     def stream(self, text: str, values: Values, /) -> psycopg.Cursor[Any]:
@@ -78,6 +85,18 @@ class PostgresDriver:
         text, fixed = compiled(_returning(statement), tuple(values), _DIALECT)
         row = self.execute(text, {**fixed, **values}).fetchone()
         return int(row[0]) if row else 0
+
+
+def _has_nul(values: Values) -> bool:
+    return any(isinstance(value, str) and "\0" in value for value in values.values())
+
+
+def _plain(values: Values) -> Values:
+    """The same with a mark for each NUL, which this database takes in no text; a peer may have said one."""
+    mark = "\N{REPLACEMENT CHARACTER}"
+    return {
+        name: value.replace("\0", mark) if isinstance(value, str) else value for name, value in values.items()
+    }
 
 
 @lru_cache(maxsize=64)
@@ -243,81 +262,14 @@ class PostgresDatabase:
             )
             raise StoreError(sentence, code="busy") from None
         except DBAPIError as problem:
-            raise self._sentence(problem.orig) from None
+            raise sentence_of(self.place, problem.orig) from None
         except psycopg.Error as problem:
-            raise self._sentence(problem) from None
-
-    def _sentence(self, problem: BaseException | None) -> StoreError:
-        state = str(getattr(problem, "sqlstate", None) or "")
-        said = _first_line(problem)
-        for known in _SENTENCES:
-            if state.startswith(known.state):
-                return StoreError(f"the store {self.place} {known.words.format(said=said)}", code=known.code)
-        if isinstance(problem, psycopg.OperationalError):  # the driver's own words: no answer at all
-            return StoreError(f"the store {self.place} {_UNREACHED.format(said=said)}", code="unreachable")
-        return StoreError(f"the store {self.place} refused this step and kept nothing of it: {said}")
-
-
-_UNREACHED = "cannot be reached, and nothing of this step was kept ({said}): start it, or correct its address"
-
-
-class _Said(NamedTuple):
-    """What we say of an SQLSTATE that begins so."""
-
-    state: str
-    words: str
-    code: str
-
-
-_SENTENCES = (
-    _Said("08", _UNREACHED, code="unreachable"),
-    _Said("57P", _UNREACHED, code="unreachable"),
-    _Said("25P03", _UNREACHED, code="unreachable"),
-    _Said("28", "does not let this user in: correct user and password in its address", code="open"),
-    _Said("3D000", "is not there: make the database first, with the encoding UTF8", code="open"),
-    _Said(
-        "42501",
-        "does not let this user do that: give it the rights on the database and its schema",
-        code="open",
-    ),
-    _Said(
-        "53100",
-        "has a full disk: nothing was lost and nothing was accepted; free some space and try again",
-        code="no-space",
-    ),
-    _Said("53", "has no room for one more ({said}): try again, or let it take more connections", code="busy"),
-    _Said(
-        "25006", "may only be read here: work with the main server, or let this user write", code="read-only"
-    ),
-    _Said(
-        "40", "was kept busy by another gateway: nothing of this step was kept, try again", code="conflict"
-    ),
-    _Said(
-        "23505",
-        "has this already from another gateway: nothing of this step was kept, try again",
-        code="conflict",
-    ),
-    _Said("55P03", "is held by another program: close that program and try again", code="busy"),
-    _Said(
-        "57014",
-        "took too long for this step and kept nothing of it: look at what else it does, and try again",
-        code="busy",
-    ),
-    _Said("XX001", "is damaged: restore the last backup; nothing was changed", code="damaged"),
-    _Said("XX002", "is damaged: restore the last backup; nothing was changed", code="damaged"),
-    _Said("58", "has a disk that fails ({said}): check it, then start the gateway again", code="broken"),
-)
+            raise sentence_of(self.place, problem) from None
 
 
 def raw_of(held: PoolProxiedConnection) -> psycopg.Connection[Any]:
     """What SQLAlchemy's connection stands on."""
     return cast("psycopg.Connection[Any]", held.driver_connection)
-
-
-def _first_line(problem: BaseException | None) -> str:
-    diagnosis = getattr(problem, "diag", None)
-    said = (diagnosis.message_primary if diagnosis else None) or str(problem)
-    return said.strip().splitlines()[0] if said.strip() else "no reason given"
 
 
 def _parse(url: str) -> URL:

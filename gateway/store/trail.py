@@ -73,7 +73,8 @@ class Trail:
     def write(self, runner: Runner, told: Mapping[str, Sequence[AuditEntry]]) -> None:
         """Chain these entries, by practice, and seal the new heads."""
         begin = [practice for practice in sorted(told) if practice and not self._is_there(runner, practice)]
-        ends = _hold(runner, sorted({*told, *begin, *([""] if begin else [])}))
+        ends = _hold(runner, [""]) if begin else {}  # first: only then is it seen what others have begun
+        ends |= _hold(runner, sorted(set(told) - set(ends)))
         begun = [practice for practice in begin if practice not in ends]  # and not by another gateway
         if missing := sorted(set(told) - set(ends) - set(begun)):
             raise broken(missing[0], "its head is missing")

@@ -28,7 +28,7 @@ _numbers = count(1)
 def server() -> PostgresServer:
     """The one server, with a database `template` that holds an empty store; its key is in its folder."""
     try:
-        made = ENDING.enter_context(PostgresServer(_parent()))
+        made = ENDING.enter_context(PostgresServer(parent()))
     except PostgresError as problem:
         if os.environ.get("CI"):
             raise
@@ -60,7 +60,8 @@ def drop(line: Line) -> None:
     server().drop(line.url.partition("@/")[2].partition("?")[0])
 
 
-def _parent() -> Path | None:
+def parent() -> Path | None:
+    """Where a server of the tests is made: in memory where there is room."""
     if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _WANTED:
         return _MEMORY
     return None
