@@ -120,7 +120,7 @@ def listed(
     return shown.Sheets(items=items, next=following)
 
 
-@router.get("/fse/{number}", response_model=shown.SheetInFull)
+@router.get("/fse/{number:int}", response_model=shown.SheetInFull)  # /fse/price is another address
 def one(gateway: Gateway, caller: Asks, number: Number) -> shown.SheetInFull:
     """One FSE with every change of its state and what was paid."""
     store = gateway.store
