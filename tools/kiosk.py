@@ -151,7 +151,7 @@ def _write(session: VitaleSession, profile: InsuredProfile) -> None:
 def _describe(person: Beneficiary) -> str:
     periods = [f"{_day(one.start)} to {_day(one.end)}" for one in person.rights]
     covers = {f"ald {one.ald}, situation {one.situation}" for one in person.coverage}
-    service = "css" if person.amo_service.code == "01" else ""
+    service = "css" if person.amo_service.is_css else ""
     return "; ".join(filter(None, ("rights " + (", ".join(periods) or "closed"), *sorted(covers), service)))
 
 

@@ -113,8 +113,17 @@ def _insured(profile: InsuredProfile, person: Person) -> Insured:
         name=person.name,
         first_name=person.first_name,
         organism=_organism(profile),
+        css_insurer=_solidarity_insurer(person),
+        css_contribution=person.css is not None and person.css_contribution,
         iban=make_iban(int(profile.nir[7:13]) * 10 + int(profile.nir[:1])),
     )
+
+
+def _solidarity_insurer(person: Person) -> str:
+    """Ten digits of the insurer on the card that runs its solidarity cover, "" for the caisse."""
+    if person.css is None or person.css_run_by == "amo" or person.amc is None:
+        return ""
+    return insurer_number(person.amc.number)
 
 
 def _dated(person: Person) -> Iterator[Exemption]:
