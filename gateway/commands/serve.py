@@ -36,7 +36,7 @@ def work(options: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C."""
     stop, clock = Event(), SystemClock()
     config = load_config(options.config)
-    if options.pin_later and config.api is None:
+    if options.pin_later and config.api is None and config.readers:
         raise InputError("--pin-later needs the HTTP API: add a section [api] to the settings")
     with ExitStack() as stack:
         say = stack.enter_context(_log(config.log, clock))

@@ -13,6 +13,7 @@ from reader.emulated import EmulatedReader
 from reader.galss import LadDevice
 from reader.transport.galss import GalssServer
 from tests.interop.bench_pcscd import free_ports
+from tests.journey import test_daemon
 from tests.journey.test_daemon import BIN, Program, until
 from tools.bench import Bench
 
@@ -70,6 +71,12 @@ class Town:
         """Whether it was accepted."""
         path = self.bench.directory("inbox") / practice / "done" / "a.answer.json"
         return path.exists() and json.loads(path.read_text(encoding="utf-8"))["accepted"]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several processes start side by side here: on a machine that is busy that takes its time."""
+    monkeypatch.setattr(test_daemon, "PATIENCE", 90.0)
 
 
 @pytest.fixture

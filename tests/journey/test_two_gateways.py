@@ -9,7 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.clock import SystemClock
 from gateway.failpoint import EXIT_CODE
+from gateway.store.store import Store
+from tests.journey import test_daemon
 from tests.journey.test_daemon import BIN, PATIENCE, Program, Surgery, until
 from tools.bench import Bench
 from tools.postgres import PostgresError, PostgresServer
@@ -37,14 +40,27 @@ class Hosted(Surgery):
 
     def worker(self, failpoint: str = "") -> Program:
         """Start the gateway without a reader; no PIN is asked."""
-        command = [str(BIN / "vitale-gateway"), "serve", "--config", str(self.worker_settings)]
+        command = [str(BIN / "vitale-gateway"), "serve", "--pin-later", "--config", str(self.worker_settings)]
         started = Program(command, failpoint=failpoint)
         self.running.append(started)
         return started
 
     def states(self) -> dict[str, int]:
-        """FSE by state, those that there are."""
-        return {state: count for state, count in self.status()["fse"].items() if count}
+        """FSE by state, those that there are; the whole trail is checked."""
+        key = str(self.bench.root / "store.key")
+        with Store(self.url, SystemClock(), read_only=True, key=key) as store:
+            assert store.verify_audit() > 0
+            return {state: count for state, count in store.counts().fse.items() if count}
+
+    def until_acknowledged(self, count: int) -> None:
+        """Wait until this many FSE are accepted."""
+        until(lambda: self.states() == {"ACCEPTED": count}, f"{count} FSE ACCEPTED")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several processes start side by side here: on a machine that is busy that takes its time."""
+    monkeypatch.setattr(test_daemon, "PATIENCE", 90.0)
 
 
 @pytest.fixture(scope="module")
