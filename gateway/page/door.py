@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.api.problems import problem_of
 from gateway.api.service import Service
 from gateway.errors import GatewayError
-from gateway.page.events import Stream, stream
+from gateway.page.events import Stream, stamp, stream
 from gateway.page.room import Room
 from gateway.page.said import say
 from gateway.page.sessions import Session, Sessions, same
@@ -90,7 +90,7 @@ class Door:
         texts = self._texts(request)
         session = self._sessions.find(request.cookies.get(COOKIE, ""))
         if path == EVENTS and request.method == "GET":
-            return self._stream(session)
+            return await run_in_threadpool(self._stream, session, request.query_params.get("depuis", ""))
         door = request.cookies.get(DOOR_COOKIE, "")
         door = door if re.fullmatch(r"[0-9a-f]{32}", door) else self._rng(16).hex()
         visit = Visit(
@@ -109,11 +109,11 @@ class Door:
         reply = await run_in_threadpool(self._answer, request, visit)
         return self._response(reply, visit, request, door)
 
-    def _stream(self, session: Session | None) -> Response:
+    def _stream(self, session: Session | None, since: str) -> Response:
         headers = {**_HEADERS, "Cache-Control": "no-store"}
         if session is None:
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers=headers)
-        return stream(Stream(self.room(session.practice), session), headers)
+        return stream(Stream(self.room(session.practice), session, since), headers)
 
     def _answer(self, request: Request, visit: Visit) -> Reply:
         found = self._find(request.method, visit.path)
@@ -127,6 +127,7 @@ class Door:
             sentence = visit.texts("error.form")
             return self._views.page(visit, "erreur", HTTPStatus.FORBIDDEN, sentence=sentence)
         try:
+            visit = Visit(**{**visit.__dict__, "stamp": self._stamp(visit)})
             if request.method == "POST" and visit.session is not None:
                 with visit.session.guard:
                     return route.page(visit)
@@ -137,6 +138,10 @@ class Door:
             self._service.daemon.say(f"the page made a mistake ({type(mistake).__name__}): please report it")
             sentence = visit.texts("error.mistake")
             return self._views.page(visit, "erreur", HTTPStatus.INTERNAL_SERVER_ERROR, sentence=sentence)
+
+    @staticmethod
+    def _stamp(visit: Visit) -> str:
+        return "" if visit.room_or_none is None else stamp(visit.room)
 
     def _find(self, method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:
         """The route of a path: as it is written, or with one word in the place of {}."""

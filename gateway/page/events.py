@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
@@ -21,36 +23,48 @@ MAX_STREAMS = 4
 """Streams at a time for one browser: it holds six connections to one address."""
 
 
+def stamp(room: Room) -> str:
+    """What a page shows, in a word: the newest change and a digest of the desk. Taken before it is drawn."""
+    return f"{room.store.last_change()}.{_desk(room)}"
+
+
 @dataclass
 class Stream:
-    """What one browser was told already."""
+    """What one browser was told already; `since`: the stamp of its page, "" for the present."""
 
     room: Room
     session: Session
-    _desk: tuple[object, ...] = field(default=(), repr=False)
-    _last: int = -1
+    since: str = ""
+    _seen: str = field(init=False, repr=False)
+    _last: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found = _STAMP.fullmatch(self.since) or _STAMP.fullmatch(stamp(self.room))
+        assert found is not None  # noqa: S101 - the second one is our own
+        self._last, self._seen = int(found[1]), found[2]
 
     def news(self) -> list[str]:
         """The names of what changed since the last call: `desk`, `sheets`."""
-        found = []
-        seen = self._seen()
-        if seen != self._desk:
+        found, seen = [], _desk(self.room)
+        if seen != self._seen:
+            self._seen = seen
             found.append("desk")
-        store = self.room.store
-        if self._last < 0:
-            self._last, found = store.last_change(), []
-        elif changes := store.changes_after(self.room.id, self._last):
+        if changes := self.room.store.changes_after(self.room.id, self._last):
             self._last = changes[-1].place
             found.append("sheets")
-        self._desk = seen
         return found
 
-    def _seen(self) -> tuple[object, ...]:
-        desk = self.room.desk
-        if desk is None:
-            return ("none",)
-        slots = tuple((slot.is_present, slot.event_counter) for slot in desk.slots)
-        return (*slots, desk.is_unlocked, self.room.is_last_try)
+
+_STAMP = re.compile(r"([0-9]{1,15})\.([0-9a-f]{16})")
+
+
+def _desk(room: Room) -> str:
+    desk = room.desk
+    if desk is None:
+        return "0" * 16
+    slots = tuple((slot.is_present, slot.event_counter) for slot in desk.slots)
+    seen = (*slots, desk.is_unlocked, room.is_last_try)
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
 
 def stream(told: Stream, headers: Mapping[str, str]) -> Response:

@@ -167,6 +167,8 @@ def _priced(visit: Visit, form: CareForm) -> Mapping[str, Any]:
     nothing = {"price": None, "why": (), "wrong": None, "missing": ""}
     if not any(line.code.strip() for line in form.acts):
         return {**nothing, "missing": "price.no-act"}
+    if form.mode in ON_PAPER and not form.attestation.get("nir"):
+        return {**nothing, "missing": "price.no-attestation"}
     try:
         price: Price = visit.room.price(form.to_act())
     except (GatewayError, ReaderError) as refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ GROUPS: Mapping[str, tuple[FseState, ...]] = {
     "payees": (FseState.PAID,),
     "refusees": REFUSED,
 }
+_REJECTED = re.compile(r"rejected by the receiver: class \w+, code \w+(?: \([^)]*\))?: (.+)", re.DOTALL)
 _MAY_CANCEL = (FseState.SIGNED, FseState.AWAITING_CPS)
 
 
@@ -158,9 +160,14 @@ def refused(room: Room, t: Texts, row: FseRow) -> Refused:
     receipts = [one for one in room.store.receipts(room.id, row.lot_id or "") if not one.positive]
     last = receipts[-1] if receipts else None
     error_class, code = (last.error_class, last.code) if last else ("", "")
-    return Refused(
-        row, f"{error_class} {code}".strip(), row.reason, receipt_remedy(t, error_class), "receipt"
-    )
+    said, remedy = organism_words(row.reason), receipt_remedy(t, error_class)
+    return Refused(row, f"{error_class} {code}".strip(), said, remedy, "receipt")
+
+
+def organism_words(reason: str) -> str:
+    """What the organism itself wrote in a negative ARL, without the words that the store puts before it."""
+    match = _REJECTED.fullmatch(reason)
+    return reason if match is None else match[1]
 
 
 def _states(group: str) -> tuple[FseState, ...]:

@@ -21,7 +21,8 @@ SEE_OTHER = 303
 class Visit:
     """Who asks for what. `query` and `form` hold each name once; `room` is the practice that is signed in.
 
-    `door_key`: the form key of a browser that is not signed in.
+    `door_key`: the form key of a browser that is not signed in; `stamp`: what the practice was like when the
+    visit began, so that no later change is missed.
     """
 
     texts: Texts
@@ -32,6 +33,7 @@ class Visit:
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: tuple[str, ...] = ()
     door_key: str = field(default="", repr=False)
+    stamp: str = ""
 
     @property
     def room(self) -> Room:

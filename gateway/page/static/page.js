@@ -40,7 +40,7 @@ const listen = () => {
   const pieces = [...document.querySelectorAll("[data-piece]")];
   const sheet = document.getElementById("feuille");
   if (!pieces.length && !sheet) return;
-  const source = new EventSource("/evenements");
+  const source = new EventSource(`/evenements?depuis=${document.body.dataset.live}`);
   for (const name of ["desk", "sheets"]) {
     source.addEventListener(name, () => {
       for (const piece of pieces) if (piece.dataset.on.split(" ").includes(name)) refresh(piece).catch(() => {});

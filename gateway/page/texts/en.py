@@ -278,6 +278,7 @@ TEXTS: Mapping[str, str] = {
     "price.line": "base {base} at {rate} %",
     "price.why": "Why this price",
     "price.no-act": "Choose an act to see the price.",
+    "price.no-attestation": "Copy the attestation to see the price.",
     "price.pin-needed": "Unlock the CPS to work out the price.",
     "price.card-needed": "Insert the card that this mode asks for to work out the price.",
     "price.no-card": "Insert the Vitale to work out the price.",

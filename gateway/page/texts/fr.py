@@ -285,6 +285,7 @@ TEXTS: Mapping[str, str] = {
     "price.line": "base {base} à {rate} %",
     "price.why": "Pourquoi ce prix",
     "price.no-act": "Choisissez un acte pour voir le prix.",
+    "price.no-attestation": "Recopiez l'attestation pour voir le prix.",
     "price.pin-needed": "Déverrouillez la CPS pour calculer le prix.",
     "price.card-needed": "Insérez la carte que ce mode demande pour calculer le prix.",
     "price.no-card": "Insérez la carte Vitale pour calculer le prix.",
