@@ -137,7 +137,10 @@ class TlsStream:
 
 def dial(host: str, port: int, made: ssl.SSLContext) -> TlsStream:
     """Reach the gateway; OSError (ssl.SSLError when a certificate is not accepted) says why not."""
-    plain = socket.create_connection((host, port), timeout=DIAL_SECONDS)
+    try:
+        plain = socket.create_connection((host, port), timeout=DIAL_SECONDS)
+    except UnicodeError:
+        raise OSError("that is no name of a machine") from None
     try:
         _prepare(plain)
         secured = made.wrap_socket(plain, server_hostname=GATEWAY_NAME)

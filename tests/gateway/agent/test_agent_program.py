@@ -26,6 +26,7 @@ from reader.errors import ReaderError
 from reader.pinpad import PinEntry
 from tests.card.factory import image
 from tests.gateway.agent.hosting import Hosting, until
+from tests.gateway.test_systemd import UNIT, judge
 from tests.reader.byte_cards import EchoCard
 
 PROGRAM = [str(Path(sys.executable).parent / "vitale-gateway"), "agent"]
@@ -169,6 +170,36 @@ def test_what_answers_is_no_gateway(hosted: Hosting) -> None:
         running.says("is no gateway")
     running.says("cannot be reached")
     assert len(running.agent.lines) <= 5
+
+
+def test_an_address_that_is_none(hosted: Hosting) -> None:
+    """A name that no machine can have is said as any other gateway that cannot be reached."""
+    identity = hosted.enrolled("desk-1", "cabinet")
+    settings = replace(hosted.settings(identity, 8430), host="a..b")
+    agent = Agent(settings, None, SystemClock(), system_rng, lambda _line: None)
+    agent.open_reader = lambda _config: EmulatedReader()
+    thread = threading.Thread(target=agent.run, daemon=True)
+    thread.start()
+    until(lambda: any("cannot be reached (that is no name of a machine)" in line for line in agent.lines))
+    agent.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+@pytest.mark.interop
+def test_systemd_takes_the_agents_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd-analyze finds nothing wrong with the unit; a word that it does not know is found (the twin)."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    source = UNIT.with_name("vitale-agent.service").read_text("utf-8")
+    unit = tmp_path / "vitale-agent.service"
+    program = "/opt/vitale-gateway/bin/vitale-gateway"
+    assert program in source
+    unit.write_text(source.replace(program, sys.executable), encoding="utf-8")
+    assert judge("systemd-analyze", "verify", "--user", "--man=no", unit) == ""
+    unit.write_text(
+        unit.read_text("utf-8").replace("[Install]", "LendNothing=yes\n[Install]"), encoding="utf-8"
+    )
+    assert "LendNothing" in judge("systemd-analyze", "verify", "--user", "--man=no", unit)
 
 
 def test_its_own_certificate_ends_soon(hosted: Hosting) -> None:

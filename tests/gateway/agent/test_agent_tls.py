@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -278,6 +280,63 @@ def test_silent_and_slow_visitors_hold_nobody(hosted: Hosting, monkeypatch) -> N
         except ConnectionError:
             pass
         one.close()
+
+
+def test_an_end_that_does_not_read(hosted: Hosting, monkeypatch) -> None:
+    """B5: a peer whose receive window stays shut is given up after the time of one write, not waited for."""
+    monkeypatch.setattr(tls, "SEND_SECONDS", 0.3)
+    identity = hosted.enrolled("desk-1", "a")
+    arrived: list[tls.TlsStream] = []
+    own = Identity(hosted.config.certificate, hosted.config.key, hosted.config.authority)
+    released = threading.Event()
+
+    def keep(stream: tls.TlsStream, _peer: object) -> None:
+        arrived.append(stream)
+        released.wait(10)
+
+    port = tls.AgentPort("127.0.0.1", 0, context(own, listens=True), keep)
+    deaf = dial("127.0.0.1", port.port, context(identity, listens=False))
+    until(lambda: arrived)
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError):
+        arrived[0].send(bytes(50_000_000))
+    assert time.monotonic() - begun < 5
+    deaf.close()
+    released.set()
+    port.close()
+
+
+def test_two_threads_write_at_once(hosted: Hosting) -> None:
+    """Whole frames from several threads while another reads: every byte arrives, none is mixed."""
+    identity = hosted.enrolled("desk-1", "a")
+    own = Identity(hosted.config.certificate, hosted.config.key, hosted.config.authority)
+    got = bytearray()
+
+    def collect(stream: tls.TlsStream, _peer: object) -> None:
+        try:
+            while True:
+                data = stream.receive(5)
+                got.extend(data)
+                stream.send(data[:10])
+        except OSError:
+            return
+
+    port = tls.AgentPort("127.0.0.1", 0, context(own, listens=True), collect)
+    stream = dial("127.0.0.1", port.port, context(identity, listens=False))
+    frames = [bytes((number,)) * 300 for number in range(4)]
+    writers = [
+        threading.Thread(target=lambda f=frame: [stream.send(f) for _ in range(200)]) for frame in frames
+    ]
+    reading = threading.Thread(target=lambda: [stream.receive(0.05) for _ in range(200)], daemon=True)
+    for thread in (*writers, reading):
+        thread.start()
+    for thread in writers:
+        thread.join(10)
+    until(lambda: len(got) == 4 * 200 * 300, "every byte")
+    runs = [got[at : at + 300] for at in range(0, len(got), 300)]
+    assert all(len(set(run)) == 1 for run in runs), "two frames were mixed"
+    stream.close()
+    port.close()
 
 
 def test_a_port_that_is_taken(hosted: Hosting) -> None:
