@@ -67,6 +67,11 @@ class Complementary:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[0-9]{10}", self.b2_number) or not self.b2_number.strip("0"):
             raise InputError("a complementary insurer has ten digits, not all zeros; read the card again")
+        if not _DOMAIN.fullmatch(self.domain):
+            raise InputError(
+                "the insurer's domain (109.9) is no name of a mail server: bill without its demand, and tell "
+                "the patient to have the card updated"
+            )
 
     @property
     def key(self) -> str:
@@ -96,6 +101,7 @@ class Complementary:
 
 
 _INSURER = "1000"
+_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,180}[A-Za-z0-9])?")
 Destination = Organism | Complementary
 
 
