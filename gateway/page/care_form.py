@@ -167,6 +167,16 @@ class CareForm:
             act["attestation"] = self._paper()
         return act
 
+    def to_corrected(self, kept: Mapping[str, Any]) -> dict[str, Any]:
+        """The care act, with what the form does not show of the one it was filled from."""
+        act, patient = self.to_act(), kept.get("beneficiary", {})
+        if patient.get("billed_this_year"):
+            act["beneficiary"]["billed_this_year"] = patient["billed_this_year"]
+        paper = kept.get("attestation")
+        if "attestation" in act and paper and _typed_attestation(paper) == dict(self.attestation):
+            act["attestation"], act["beneficiary"]["number"] = paper, patient.get("number", 1)
+        return act
+
     def changed(self, do: str, default: ActLine) -> CareForm:
         """The same after a button: `ajouter`, `retirer-N` or `favori-CODE+CODE`."""
         word, _, rest = do.partition("-")

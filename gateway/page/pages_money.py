@@ -161,7 +161,7 @@ def _delays(t: Texts, months: list[Month]) -> Plot:
         t("figures.day-unit"),
     )
     table = tuple(
-        (name, "–" if one.delay_days is None else f"{one.delay_days:.1f}".replace(".", t("decimal")))
+        (name, "–" if one.delay_days is None else words.number(one.delay_days, t.language))
         for name, one in zip(names, months, strict=True)
     )
     return Plot("delays", bars(drawing, t), (t("figures.month"), t("figures.days")), table)

@@ -97,7 +97,7 @@ class NewPages:
     def _sign(self, visit: Visit, form: CareForm, mends: int) -> Reply:
         room, t = visit.room, visit.texts
         try:
-            act = form.to_act()
+            act = form.to_corrected(_kept(visit.room, mends)) if mends else form.to_act()
             done = room.rectify(form.key, mends, act) if mends else room.bill(form.key, act)
         except (GatewayError, ReaderError) as refusal:
             return self._show(visit, form, mends, say(t, refusal))
@@ -151,6 +151,12 @@ def number_of(visit: Visit) -> int:
 def may_mend(state: FseState) -> bool:
     """Whether a sheet may be made anew."""
     return state in (FseState.REJECTED, FseState.PAYMENT_REJECTED)
+
+
+def _kept(room: Room, number: int) -> Mapping[str, Any]:
+    """The care act that a sheet was made from; nothing of it when it is not kept any more."""
+    kept: Mapping[str, Any] = json.loads(room.store.act_of(room.id, number) or b"{}")
+    return kept
 
 
 def _first_acts(visit: Visit) -> tuple[ActLine, ...]:

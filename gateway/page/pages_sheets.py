@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from gateway.errors import GatewayError, StoreError
@@ -67,10 +68,10 @@ class SheetPages:
         query, room = visit.query, visit.room
         if (number := query.get("numero", "").strip()).isdigit() and len(number) < 10:
             return go(f"/feuille/{int(number)}")
-        group, after = query.get("etat", ""), query.get("suite", "")
-        page = room.sheets(_states(group), after=after, limit=PAGE)
+        group, after, on = query.get("etat", ""), query.get("suite", ""), _day(query.get("jour", ""))
+        page = room.sheets(_states(group), after=after, limit=PAGE, on=on)
         return self.views.page(
-            visit, "feuilles", page=page, group=group, groups=tuple(GROUPS), is_first=not after
+            visit, "feuilles", page=page, group=group, groups=tuple(GROUPS), is_first=not after, on=on
         )
 
     def mend(self, visit: Visit) -> Reply:
@@ -174,6 +175,14 @@ def _states(group: str) -> tuple[FseState, ...]:
     if group in GROUPS:
         return GROUPS[group]
     return (FseState(group),) if group in FseState.__members__ else ()
+
+
+def _day(text: str) -> date | None:
+    """The day that is searched; None for what is no day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _twin(visit: Visit, number: int) -> str:

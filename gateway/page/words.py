@@ -43,6 +43,11 @@ def typed(cents: int, language: str = "fr") -> str:
     return f"{whole}{',' if language == 'fr' else '.'}{rest:02d}"
 
 
+def number(value: float, language: str = "fr") -> str:
+    """One decimal: 5,3."""
+    return f"{value:.1f}".replace(".", "," if language == "fr" else ".")
+
+
 def day(on: date | None) -> str:
     """21/11/2026, in both languages; a dash for none."""
     return "–" if on is None else f"{on:%d/%m/%Y}"

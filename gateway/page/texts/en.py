@@ -113,6 +113,7 @@ TEXTS: Mapping[str, str] = {
     "list.state": "State",
     "list.filter": "By state",
     "list.find": "Sheet number",
+    "list.day": "Day",
     "list.go": "Show",
     "list.none": "No sheet here.",
     "list.pages": "Pages",

@@ -115,6 +115,7 @@ TEXTS: Mapping[str, str] = {
     "list.state": "État",
     "list.filter": "Trier par état",
     "list.find": "N° de feuille",
+    "list.day": "Jour",
     "list.go": "Voir",
     "list.none": "Aucune feuille ici.",
     "list.pages": "Pages",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,8 @@ from gateway.api.app import make_app
 from gateway.clock import SimulatedClock, SystemClock, system_rng
 from gateway.page.codes import Codes
 from gateway.page.sessions import IDLE_SECONDS, LONGEST_SECONDS, MAX_SESSIONS, Brake, Sessions
-from tests.gateway.page.visitor import HOST, PIN, Browser, Rig
+from tests.gateway.page.visitor import HOST, PIN, Browser, Rig, open_rig
+from tools.bench import Bench
 
 PAGES = (
     "/", "/feuille/nouvelle", "/feuilles", "/a-reprendre", "/lots", "/paiements", "/releve", "/releve.csv",
@@ -289,3 +293,30 @@ def test_a_mistake_of_the_page_says_nothing_of_its_work(rig: Rig, monkeypatch: p
     assert mine.get("/") == 500
     assert "285199934910161" not in mine.raw
     assert rig.said == ["the page made a mistake (ValueError): please report it"]
+
+
+def test_two_practices_at_one_gateway(world: Path, tmp_path: Path) -> None:
+    """The second one, without a reader, has its own empty pages: no card, no sheet, no lot, no return of the
+    first; its forms change nothing there."""
+    root = tmp_path / "bench"
+    shutil.copytree(world, root)
+    with ExitStack() as stack:
+        rig = open_rig(Bench(root), stack, others=("second",))
+        first = rig.browser()
+        first.send("/", "/session/ouvrir", pin=PIN)
+        form = {"personne": "1", "faire": "signer", "a0-code": "G"}
+        assert first.send("/feuille/nouvelle?actes=G", "/feuille/nouvelle", **form) == 303
+        first.send("/lots", "/lots/fermer")
+        lot = rig.practice.store.lot_list()[0].id
+        rig.practice.store.post_unreadable(b"?", "m", "a stray of the first", rig.practice.id)
+        second = rig.browser(rig.site.codes.new("second", rig.practice.clock, system_rng))
+        for path in PAGES[:-1]:
+            assert second.get(path) == 200, path
+            for text in ("TEST-ALPHA", "TEST-MEDECIN", "a stray", 'href="/feuille/1"', lot):
+                assert text not in second.page, (path, text)
+        for path in ("/feuille/1", f"/lot/{lot}", "/feuille/1/annuler", "/feuille/1/papier"):
+            assert second.get(path) == 404
+        assert second.send("/", "/feuille/1/annuler") == 404
+        assert second.send("/", f"/lot/{lot}/relancer") == 404
+        assert second.send("/", "/session/ouvrir", pin=PIN) in (403, 409)
+        assert first.get("/feuille/1") == 200

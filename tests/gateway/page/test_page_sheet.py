@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from gateway.exchange.calendar import legal_day
 from gateway.store.states import FseState
 from tests.gateway.page.visitor import Browser, Rig
 
@@ -227,6 +228,11 @@ def test_lists_have_pages_and_search(rig: Rig, browser: Browser, monkeypatch: py
     assert "Aucune feuille ici" in browser.page
     browser.get("/feuilles?etat=a-envoyer")
     assert 'href="/feuille/5"' in browser.raw
+    day = legal_day(rig.practice.store.fse(rig.practice.id, 1).elaborated)
+    browser.get(f"/feuilles?jour={day}&etat=a-envoyer")
+    assert 'href="/feuille/5"' in browser.raw
+    browser.get("/feuilles?jour=2020-01-01")
+    assert "Aucune feuille ici" in browser.page
     assert browser.get("/feuilles?suite=x") in (200, 422)
     assert browser.get("/feuilles?etat=<b>") == 200
     assert "<b>" not in browser.raw

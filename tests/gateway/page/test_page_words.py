@@ -184,3 +184,22 @@ def test_an_address_with_anything_in_it_gives_only_codes() -> None:
     assert [line.code for line in lines_of("G+MEG")] == ["G", "MEG"]
     assert lines_of("AMI:2.5")[0].coefficient == "2.5"
     assert lines_of("<b>+'--+g+G:zz+" + "A" * 99) == ()
+
+
+def test_a_corrected_sheet_keeps_what_the_form_does_not_show() -> None:
+    """Acts of the year and an attestation with more on it than the form has stay; what was changed counts."""
+    paper = {
+        "insured": {"nir": "179199934912194", "regime": "01", "caisse": "349", "centre": "0349",
+                    "management_code": "10"},
+        "attestation": {"start": "2026-01-01", "end": "2026-12-31"},
+        "beneficiary": [{"name": "TEST", "first_name": "K", "birth_date": "1979-04-04", "address": ["1 RUE"],
+                         "rights": [{"start": "2026-01-01"}], "coverage": []}],
+    }  # fmt: skip
+    patient = {"number": 1, "billed_this_year": {"TE2": 1}}
+    kept = {"date": "2026-11-23", "acts": [{"code": "G"}], "mode": "without-vitale", "beneficiary": patient,
+            "attestation": paper}  # fmt: skip
+    form = CareForm.of_act(kept, "fr")
+    assert form.to_corrected(kept)["attestation"] == paper
+    assert form.to_corrected(kept)["beneficiary"]["billed_this_year"] == {"TE2": 1}
+    other = CareForm.of_act({**kept, "attestation": {**paper, "ame": True}}, "fr")
+    assert other.to_corrected(kept)["attestation"]["ame"] is True

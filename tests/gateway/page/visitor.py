@@ -158,8 +158,8 @@ class Rig:
         self.reader.insert(slot, self.bench.card(profile))
 
 
-def open_rig(bench: Bench, stack: ExitStack, **more: Any) -> Rig:
-    """The gateway over this world; everything ends with the stack."""
+def open_rig(bench: Bench, stack: ExitStack, *, others: tuple[str, ...] = ()) -> Rig:
+    """The gateway over this world; everything ends with the stack. `others`: practices without a reader."""
     practice, said = bench.practice(), list[str]()
     stack.enter_context(closing(practice.store))
     reader = stack.enter_context(EmulatedReader())
@@ -168,12 +168,16 @@ def open_rig(bench: Bench, stack: ExitStack, **more: Any) -> Rig:
     inbox, mailbox = Inbox(bench.directory("inbox")), Maildir(bench.directory("mailbox"))
     seat = Seat(practice, Desk(reader), inbox, mailbox, said.append, has_api=True)
     relay = Relay()
-    daemon = Daemon([seat], relay, said.append)
+    beside = [
+        Seat(bench.practice(practice.store, practice=name), None, inbox, mailbox, said.append)
+        for name in others
+    ]
+    daemon = Daemon([seat, *beside], relay, said.append)
     assert seat.desk is not None
     seat.desk.sitting = Sitting(practice.clock, timedelta(hours=1), 1000)
     tokens = bench.root / "tokens.json"
     service = Service(daemon, Tokens(tokens))
     codes = Codes.beside(tokens)
     code = codes.new(practice.id, practice.clock, system_rng)
-    site = Site(service, codes, **more)
+    site = Site(service, codes)
     return Rig(bench, practice, reader, service, site, code, make_app(service, site.door()), said, relay)
