@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from gateway.agent import checks as agents
 from gateway.api.tokens import Tokens
 from gateway.cards.cps import CpsSession
 from gateway.certificates import expiries
@@ -31,6 +32,7 @@ from gateway.practice import Practice
 from gateway.start import Shared, equip, open_reader, open_store
 from gateway.store.rows import Counts
 from gateway.store.store import Store
+from reader.agent.driver import AGENT
 from reader.console import said
 from reader.errors import ReaderError
 
@@ -296,6 +298,9 @@ def _readers(visit: Visit) -> Said:
     if not visit.config.readers:
         yield Level.GOOD, "no reader is asked for in the settings: this gateway sends and collects only"
     for settings in visit.config.readers:
+        if settings.driver == AGENT:
+            yield Level.GOOD, f"{settings.name}: the reader is lent by its agent, see agents"
+            continue
         try:
             reader = open_reader(settings)
         except (GatewayError, ReaderError) as wrong:
@@ -305,6 +310,19 @@ def _readers(visit: Visit) -> Said:
             yield from _reader(visit, settings.name, Desk(reader))
         finally:
             reader.close()
+
+
+def _agents(visit: Visit) -> Said:
+    """Reader agents: the authority's files are good, every lent reader has an agent, no certificate ends
+    soon.
+    """
+    if visit.config.agents is None:
+        return
+    wrong = list(agents.faults(visit.config))
+    yield from ((Level.BAD, sentence) for sentence in wrong)
+    yield from ((Level.LOOK, sentence) for sentence in agents.soon(visit.config, visit.clock))
+    if not wrong:
+        yield Level.GOOD, "every lent reader has an agent that may come"
 
 
 def _reader(visit: Visit, name: str, desk: Desk) -> Said:
@@ -338,6 +356,7 @@ _CHECKS: dict[str, Callable[[Visit], Said]] = {
     "certificates": _certificates,
     "opposition": _opposition,
     "reader": _readers,
+    "agents": _agents,
     "receiver": _receiver,
     "API": _api,
     "work": _work,
