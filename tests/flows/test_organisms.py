@@ -9,7 +9,9 @@ import pytest
 
 from gateway import pipeline
 from gateway.errors import InputError
+from gateway.office import bill_act
 from gateway.pipeline import make_lots
+from tests.flows.test_without_vitale import attestation
 
 if TYPE_CHECKING:
     from tests.flows.flow import Flow
@@ -72,3 +74,21 @@ def test_small_lots_when_the_practice_wants_them(flow: Flow) -> None:
         flow.bill()
     lots = flow.lots()
     assert sorted((lot.lot_number, lot.count) for lot in lots) == [(1, 2), (2, 2), (3, 1)]
+
+
+@pytest.mark.parametrize("centre", ["0601", "0617"])
+def test_a_student_before_and_after(flow: Flow, centre: str) -> None:
+    """Care of August 2019 goes to the caisse behind a students' centre; later care needs a newer card."""
+    flow.unlock()
+    paper = attestation(ame=False, attestation={"start": "2019-01-01", "end": "2019-12-31"})
+    paper["insured"] |= {"centre": centre}
+    paper["beneficiary"][0] |= {"rights": [{"start": "2019-01-01", "end": "2019-12-31"}]}
+    act = {"acts": [{"code": "G"}], "attestation": paper}
+    before = bill_act(flow.practice, flow.desk, act | {"date": "2019-08-31"})
+    assert (before.destination, before.price.amo_cents) == ("01-999-349", 1750)
+    with pytest.raises(InputError, match=f"^centre: {centre} .*have the card updated"):
+        bill_act(flow.practice, flow.desk, act | {"date": "2019-09-01"})
+    paper["insured"] |= {"centre": "0349"}
+    after = bill_act(flow.practice, flow.desk, act | {"date": "2019-09-01"})
+    assert (after.destination, after.price.amo_cents) == ("01-999-349", 1750)
+    assert len(flow.practice.store.fse_list()) == 2
