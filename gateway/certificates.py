@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from gateway.clock import Rng
@@ -29,6 +31,7 @@ WARNING = timedelta(days=30)
 
 _DAY = timedelta(days=1)
 _REHEARSAL = b"rehearsal of a new pair"
+_TRIAL = OAEP(MGF1(SHA256()), SHA256(), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +239,17 @@ def _unreadable(path: Path, problem: OSError) -> InputError:
 
 
 def _load_key(path: Path) -> RSAPrivateKey:
+    """An RSA key; that it opens what its own public half closes is tried, which takes 0.3 ms.
+
+    The library's check of the primes takes 30 ms, and half a minute for a thousand practices.
+    """
     try:
-        key = load_pem_private_key(path.read_bytes(), None)
+        key = load_pem_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
+        if isinstance(key, RSAPrivateKey):
+            key.decrypt(key.public_key().encrypt(_REHEARSAL, _TRIAL), _TRIAL)
+            return key
     except OSError as problem:
         raise _unreadable(path, problem) from None
     except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, RSAPrivateKey):
-        raise InputError(f"{path} is not an RSA key in PEM: correct its path in the settings")
-    return key
+        pass
+    raise InputError(f"{path} is not an RSA key in PEM: correct its path in the settings")

@@ -14,6 +14,9 @@ from gateway.seat import Seat
 from gateway.store.store import Store
 from reader.slot import Slot
 
+NAMED = 10
+"""So many practices are named in one line; more are counted."""
+
 KNOCK_SECONDS = 1.0
 """How long the receiver may take to open its door; it is not asked anything."""
 
@@ -22,22 +25,21 @@ def of_seats(seats: list[Seat]) -> Iterator[str]:
     """The readers, what is in them, and where care acts are taken from."""
     manned = [seat for seat in seats if seat.has_reader]
     if not manned:
-        names = ", ".join(seat.id for seat in seats)
-        yield f"no reader here: this gateway sends and collects for {names}"
+        yield f"no reader here: this gateway sends and collects for {_names(seats)}"
     for seat in manned:
         yield from _of_seat(seat, alone=len(seats) == 1)
     if manned and len(manned) < len(seats):
-        names = ", ".join(seat.id for seat in seats if not seat.has_reader)
-        yield f"without a reader here, sent and collected for: {names}"
+        others = [seat for seat in seats if not seat.has_reader]
+        yield f"without a reader here, sent and collected for: {_names(others)}"
 
 
 def of_files(practices: list[Practice], now: datetime) -> Iterator[str]:
     """Certificates with their days left, the opposition list and its age."""
-    for practice in practices:
-        lead = "" if len(practices) == 1 else f"practice {practice.id}: "
-        ends = expiries(practice, now)
-        yield f"{lead}certificates: the first to end in {ends[0].days_left} days is {ends[0].what}"
-        yield from (f"{lead}{one.says}" for one in ends if one.is_near)
+    ends = {one.says: (one, practice) for practice in practices for one in expiries(practice, now)}
+    first, whose = min(ends.values(), key=lambda found: found[0].ends)
+    named = "" if len(practices) == 1 else f" (practice {whose.id})"
+    yield f"certificates: the first to end in {first.days_left} days is {first.what}{named}"
+    yield from (one.says for one, _ in ends.values() if one.is_near)
     held = practices[0].opposition
     hours = (now - held.issued).total_seconds() / 3600
     yield f"opposition list: number {held.number}, {hours:.0f} hours old, {len(held)} cards"
@@ -60,6 +62,11 @@ def of_receiver(config: Config) -> str:
 def of_store(store: Store) -> Iterator[str]:
     """The queue, as `vitale-gateway status` says it."""
     yield from store.status().splitlines()
+
+
+def _names(seats: list[Seat]) -> str:
+    """Who, or how many when they are too many for a line."""
+    return ", ".join(seat.id for seat in seats) if len(seats) <= NAMED else f"{len(seats)} practices"
 
 
 def _of_seat(seat: Seat, *, alone: bool) -> Iterator[str]:

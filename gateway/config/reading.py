@@ -135,6 +135,9 @@ class _Reading:
                 raise section.wrong(
                     "practice", f"has a reader already: give {one.practice} one reader in each gateway"
                 )
+            taken = {slot for other in readers if other.driver == one.driver for slot in other.slots if slot}
+            if not taken.isdisjoint(one.slots):
+                raise section.wrong("slots", "are those of another reader: a card is at one practice's desk")
             readers.append(one)
         return tuple(readers)
 

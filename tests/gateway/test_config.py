@@ -247,6 +247,7 @@ def test_one_of_several_is_as_one() -> None:
         ('practice = "sud"', 'practice = "nord"', None, "has a reader already: give nord one reader"),
         ('practice = "sud"\n', "", None, r"practice is missing in \[\[reader\]\] number 2"),
         ('"desk-sud"', '"desk-nord"', None, "is needed: another reader is called desk-nord"),
+        ('"emulated"\nslots = ["sud.card", ""]', '"pcsc"\nslots = ["Gemalto 00"]', None, "slots .* of another"),
         ('"desk-sud"', '"desk-sud"\ncolour = 1', "colour = 1", r"colour of \[\[reader\]\] number 2 is not"),
     ],
 )  # fmt: skip
@@ -374,8 +375,8 @@ def test_every_commented_key_of_the_example_is_known(tmp_path: Path) -> None:
     """What the example explains can be switched on as it is written."""
     text = example_config()
     for key in ("practitioners", "name", "practice", "sends", "opposition_source", "opposition_minutes",
-                "[api]", "port = 8420", "tokens", "session_minutes", "session_sheets", "[page]", "enabled", "language",
-                "[log]", "level", "format", "file"):  # fmt: skip
+                "[api]", "port = 8420", "tokens", "session_minutes", "session_sheets", "[page]", "enabled",
+                "language", "[log]", "level", "format", "file"):  # fmt: skip
         assert f"\n# {key}" in text, key
         text = text.replace(f"\n# {key}", f"\n{key}")
     config = parse_config(text, tmp_path)
