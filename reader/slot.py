@@ -172,6 +172,11 @@ class Slot:
         return self._pad is not None and bool(getattr(self._pad, "has_pad", True))
 
     @property
+    def pad_only(self) -> bool:
+        """True when the PIN of the card in this slot is entered at its reader and cannot be given here."""
+        return bool(getattr(self._card, "pad_only", False))
+
+    @property
     def is_shared(self) -> bool:
         """True when other programs can reach the card in this slot (`SharedCard`)."""
         return self._shared is not None

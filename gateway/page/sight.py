@@ -50,7 +50,10 @@ class VitaleSeen:
 
 @dataclass(frozen=True)
 class CpsSeen:
-    """The CPS slot. `state`: empty, locked, open or trouble; `has_pad`: its reader takes the PIN itself."""
+    """The CPS slot. `state`: empty, locked, open or trouble; `has_pad`: its reader takes the PIN itself.
+
+    `pad_only`: the PIN is typed where the reader is, never on this page.
+    """
 
     state: str
     name: str = field(default="", repr=False)
@@ -60,6 +63,7 @@ class CpsSeen:
     ends: datetime | None = None
     sheets_left: int | None = None
     has_pad: bool = False
+    pad_only: bool = False
     last_try: bool = False
     error: ReaderError | None = None
 
@@ -112,7 +116,8 @@ class Sight:
             why = desk.slots[1].emptiness()
             return CpsSeen("empty") if isinstance(why, NoCard) else CpsSeen("trouble", error=why)
         if not desk.is_unlocked:
-            return CpsSeen("locked", has_pad=has_pad, last_try=self._room.is_last_try)
+            only, last_try = desk.slots[1].pad_only, self._room.is_last_try
+            return CpsSeen("locked", has_pad=has_pad, pad_only=only, last_try=last_try)
         try:
             cps, sitting = desk.cps, desk.sitting
             situations = tuple(one for one in cps.situations if one.may_sign_invoice and one.may_sign_lot)

@@ -90,6 +90,8 @@ class BorrowedCard:
     PIN.
     """
 
+    pad_only = True
+
     def __init__(self, link: Link, place: int, slot: str, counter: int, flags: Flag) -> None:
         self._link, self._place, self._slot, self.counter = link, place, slot, counter
         self.flags = flags
