@@ -247,7 +247,7 @@ def test_one_of_several_is_as_one() -> None:
         ('practice = "sud"', 'practice = "nord"', None, "has a reader already: give nord one reader"),
         ('practice = "sud"\n', "", None, r"practice is missing in \[\[reader\]\] number 2"),
         ('"desk-sud"', '"desk-nord"', None, "is needed: another reader is called desk-nord"),
-        ('"emulated"\nslots = ["sud.card", ""]', '"pcsc"\nslots = ["Gemalto 00"]', None, "slots .* of another"),
+        ('"emulated"\nslots = ["sud.card", ""]', '"pcsc"\nslots = ["Gemalto 00"]', None, "slots .* another"),
         ('"desk-sud"', '"desk-sud"\ncolour = 1', "colour = 1", r"colour of \[\[reader\]\] number 2 is not"),
     ],
 )  # fmt: skip
