@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import KW_ONLY, dataclass, field
+from datetime import date
 from functools import partial
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from gateway.delivery import RELAY, Sender, Sent, receipt_due, send_due
 from gateway.desk import Desk
 from gateway.errors import GatewayError
 from gateway.exchange.breaker import Lane
+from gateway.exchange.calendar import legal_day
 from gateway.lists import OppositionSource
 from gateway.log import Event
 from gateway.lots.sealing import SealedLot
@@ -80,6 +82,7 @@ class Daemon:
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _failure: GatewayError | None = None
     _forgot_at: float = NEVER
+    _late_day: date | None = None
 
     def __post_init__(self) -> None:
         self.pulse = Pulse(self.clock)
@@ -245,6 +248,7 @@ class Daemon:
         step = self.clock_watch.look()
         if step is not None:
             self._stepped(step)
+        self._guarded(self._look_for_late)
         now = self.clock.monotonic()
         if now - self._forgot_at >= DAY_SECONDS and not self.clock_watch.leapt_lately:
             self._forgot_at = now
@@ -252,6 +256,15 @@ class Daemon:
         for seat in self.seats:
             if not seat.has_reader:  # at the others, their desk does it before each act
                 seat.complaints.guard(seat.look)
+
+    def _look_for_late(self) -> None:
+        """Once a legal day: FSE that had to leave and have not are told, each by its number."""
+        today = legal_day(self.clock.now())
+        if today == self._late_day:
+            return
+        for one in self.store.note_late():
+            self.say(Event(one.says(), "fse-late", "warning", practice=one.practice, fse=one.number))
+        self._late_day = today
 
     def _stepped(self, seconds: float) -> None:
         """The clock was set, or the machine slept: recorded for every practice, and nothing waits for it."""

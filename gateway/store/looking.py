@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 
 from gateway.audit import AuditRecord
-from gateway.store import breakers, details, figures, lists, views
+from gateway.store import breakers, details, figures, late, lists, views
 from gateway.store.counting import Memory
 from gateway.store.database import Database
 from gateway.store.figures import PAYMENT_DAYS, Due, LatePayment, Month, Refusal, Statement, StatementLine
@@ -117,7 +117,8 @@ class Looking:
     def status(self, practice: str | None = None) -> str:
         """The same in plain words, one line per fact."""
         with self._database.reading() as tx:
-            return "\n".join((views.status(tx, practice, self._counted()), *breakers.told(tx)))
+            beside = (*late.told(tx, practice), *breakers.told(tx))
+            return "\n".join((views.status(tx, practice, self._counted()), *beside))
 
     # Pages of lists, newest first: `after` is that of the page before ("" for the first page)
 

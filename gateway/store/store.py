@@ -19,6 +19,7 @@ from gateway.store import (
     breakers,
     clock_step,
     flows,
+    late,
     numbers,
     outbox,
     purge,
@@ -31,6 +32,7 @@ from gateway.store import (
     trail,
 )
 from gateway.store.database import Database, Transaction
+from gateway.store.late import LateFse
 from gateway.store.looking import Looking
 from gateway.store.rows import (
     AwaitingFse,
@@ -360,6 +362,10 @@ class Store(Looking):
         own without one.
         """
         self._database.do("audit", lambda tx: tx.audit(what, ref, detail, who, practice=practice))
+
+    def note_late(self) -> list[LateFse]:
+        """Record each FSE whose legal day has passed since the last look; which ones they are."""
+        return self._database.do("audit", late.note)
 
     def clock_stepped(
         self, now: datetime, latest_receipt: datetime, seconds: float = 0.0, practices: Sequence[str] = ()
