@@ -11,8 +11,6 @@ from gateway.abroad import PaperAct, paper_sheet
 from gateway.billing.tables import Tables
 from gateway.commands.opened import store_of
 from gateway.commands.typed import json_option, practice_of, practice_option, read_act, settings_option
-from gateway.config import Config, PracticeConfig
-from gateway.errors import InputError
 from gateway.places import Place, unknown
 
 
@@ -28,7 +26,7 @@ def work(options: argparse.Namespace) -> int:
     """Print it. Nothing is kept and nothing is sent: the sheet is the paper."""
     asked = PaperAct.from_json(read_act(options.act))
     config, store = store_of(options, read_only=True)
-    practice = _practice(config, practice_of(config, options))
+    practice = config.practice_named(practice_of(config, options))
     with closing(store):
         kept = store.place_of(practice.id, asked.act.place) if asked.act.place else b""
     if not kept:
@@ -38,10 +36,3 @@ def work(options: argparse.Namespace) -> int:
     sheet = paper_sheet(asked, place, priced)
     print(json.dumps(priced.to_json() | {"sheet": sheet}) if options.json else sheet.rstrip("\n"))
     return 0
-
-
-def _practice(config: Config, named: str) -> PracticeConfig:
-    for one in config.practices:
-        if one.id == named:
-            return one
-    raise InputError(f"--practice: no practice {named} in the settings; give an id that is there.")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from gateway.care import CareAct
 from gateway.commands.opened import at_work, unlock, write_paper
-from gateway.commands.typed import pin_options, read_act, settings_option
+from gateway.commands.typed import pin_options, practice_option, read_act, settings_option
 from gateway.office import accepted, bill_act
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The care act, and how the PIN is given."""
     parser.add_argument("act", type=Path, metavar="ACT.json", help="the care act, one JSON object")
+    practice_option(parser)
     settings_option(parser)
     pin_options(parser)
 

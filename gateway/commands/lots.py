@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import closing
 from dataclasses import asdict
 
-from gateway.commands.opened import store_of
+from gateway.commands.opened import looked_at
 from gateway.commands.table import as_json, show
-from gateway.commands.typed import json_option, limit_option, practice_of, practice_option, settings_option
+from gateway.commands.typed import looking_options
 from gateway.remedies import of_receipt
 from gateway.store.rows import LotRow
 from gateway.store.store import Store
@@ -18,17 +17,12 @@ from gateway.store.store import Store
 def arguments(parser: argparse.ArgumentParser) -> None:
     """One of them, or how many."""
     parser.add_argument("lot", nargs="?", metavar="LOT", help="one lot, by its id, with its FSE and ARL")
-    limit_option(parser)
-    practice_option(parser)
-    settings_option(parser)
-    json_option(parser)
+    looking_options(parser)
 
 
 def work(options: argparse.Namespace) -> int:
     """Look at the store; a gateway that runs is not disturbed."""
-    config, store = store_of(options, read_only=True)
-    practice = practice_of(config, options)
-    with closing(store):
+    with looked_at(options) as (store, practice):
         if options.lot is None:
             _list(options, store, practice)
         else:

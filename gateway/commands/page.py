@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from gateway.clock import SystemClock, system_rng
-from gateway.commands.typed import settings_option
+from gateway.commands.typed import practice_of, practice_option, settings_option
 from gateway.config import load_config
 from gateway.errors import InputError
 from gateway.page.codes import Codes
@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     ):
         one = actions.add_parser(action, help=what)
         if action != "list":
-            one.add_argument("--practice", metavar="ID", help="which of several practices")
+            practice_option(one)
         settings_option(one)
         one.set_defaults(action=action)
 
@@ -36,12 +36,7 @@ def work(options: argparse.Namespace) -> int:
     if options.action == "list":
         print("\n".join(codes.practices()) or "no practice has a code: vitale-gateway page new")
         return 0
-    known = [practice.id for practice in config.practices]
-    practice = options.practice or config.practice.id
-    if practice not in known:
-        raise InputError(f"the settings have no practice of that name: choose one of {', '.join(known)}")
-    if options.practice is None and len(known) > 1:
-        raise InputError(f"there are several practices: choose one with --practice ({', '.join(known)})")
+    practice = practice_of(config, options)
     if options.action == "revoke":
         codes.revoke(practice)
         print(f"the code of {practice} is taken back")

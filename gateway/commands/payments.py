@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from contextlib import closing
 from dataclasses import asdict
 
 from gateway.clock import SystemClock
-from gateway.commands.opened import store_of
+from gateway.commands.opened import looked_at
 from gateway.commands.table import as_json, euros, show
-from gateway.commands.typed import json_option, limit_option, practice_of, practice_option, settings_option
+from gateway.commands.typed import looking_options
 from gateway.exchange.calendar import legal_day
 from gateway.remedies import of_payment
 from gateway.store.rows import PaymentLine
@@ -20,36 +19,35 @@ from gateway.store.store import Store
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Which, and how many."""
     parser.add_argument("--late", action="store_true", help="only what should have been paid by now")
-    limit_option(parser)
-    practice_option(parser)
-    settings_option(parser)
-    json_option(parser)
+    looking_options(parser)
 
 
 def work(options: argparse.Namespace) -> int:
     """Look at the store; a gateway that runs is not disturbed."""
-    config, store = store_of(options, read_only=True)
-    practice = practice_of(config, options)
-    if options.late:
-        with closing(store):
+    with looked_at(options) as (store, practice):
+        if options.late:
             _late(options, store, practice)
-        return 0
-    with closing(store):
-        rows, strangers = store.payments(practice, options.limit), store.unmatched(options.limit)
+        else:
+            _all(options, store, practice)
+    return 0
+
+
+def _all(options: argparse.Namespace, store: Store, practice: str) -> None:
+    rows = store.payments(practice, options.limit)
+    strangers = store.unmatched(options.limit, practice)
     if options.json:
         content = {
             "payments": [as_json(asdict(row)) for row in rows],
             "unmatched": [as_json(asdict(one)) for one in strangers],
         }
         print(json.dumps(content, ensure_ascii=False))
-        return 0
+        return
     headings = ("return of", "FSE", "lot", "is", "AMO", "AMC", "code", "text", "what to do")
     show(headings, [_line(row) for row in rows], "no payment return has come yet")
     if strangers:
         print()
         unmatched = [(f"{one.at:%Y-%m-%d %H:%M}", one.kind, one.outcome, one.reason) for one in strangers]
         show(("came", "what", "is", "why"), unmatched, "")
-    return 0
 
 
 def _late(options: argparse.Namespace, store: Store, practice: str) -> None:

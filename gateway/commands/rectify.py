@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.commands.opened import at_work, unlock, write_paper
 from gateway.commands.running import alone, running, token_option
-from gateway.commands.typed import number_argument, pin_options, read_act, settings_option
+from gateway.commands.typed import number_argument, pin_options, practice_option, read_act, settings_option
 from gateway.later import rectify
 from gateway.office import accepted
 
@@ -18,6 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     number_argument(parser, "refused")
     parser.add_argument("act", type=Path, nargs="?", metavar="ACT.json", help="the corrected care act")
     token_option(parser)
+    practice_option(parser)
     settings_option(parser)
     pin_options(parser)
 

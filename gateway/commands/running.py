@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
 from gateway.api.client import ApiProblem, Client
+from gateway.commands.opened import store_of
+from gateway.commands.typed import practice_of
 from gateway.config import load_config
 from gateway.errors import GatewayError, InputError, StoreError
+from gateway.store.store import Store
 
 MAX_TOKEN = 1024
 
@@ -56,6 +59,20 @@ def alone() -> Iterator[None]:
             "or stop it first",
             code="in-use",
         ) from None
+
+
+def change(
+    options: argparse.Namespace, asked: Callable[[Client], object], by_hand: Callable[[Store, str], object]
+) -> None:
+    """Through the gateway that runs when a token is given; else on the store itself, for one practice."""
+    if options.token:
+        with running(options) as client:
+            asked(client)
+        return
+    with alone():
+        config, store = store_of(options, read_only=False)
+    with closing(store):
+        by_hand(store, practice_of(config, options))
 
 
 def _token(path: Path) -> str:

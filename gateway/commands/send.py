@@ -5,17 +5,21 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from pathlib import Path
 
 from gateway.clock import SystemClock, system_rng
 from gateway.commands.running import alone, running, token_option
 from gateway.commands.typed import json_option, settings_option
-from gateway.config import load_config
+from gateway.config import Config, load_config
 from gateway.delivery import Collected, Sent, collect, send_due
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
+from gateway.practice import Practice
 from gateway.returns import opener
-from gateway.start import open_practice
+from gateway.start import Shared, equip, open_store
+
+COLLECTED = tuple(field.name for field in fields(Collected))
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +53,15 @@ def _by_hand(options: argparse.Namespace) -> dict[str, object]:
     config, clock = load_config(options.config), SystemClock()
     receiver = config.receiver
     with alone():
-        practice = open_practice(config, clock, system_rng)
+        store = open_store(config, clock)
     sender = SmtpSender(receiver.host, receiver.port, allow_remote=receiver.allow_remote)
-    with closing(practice.store), closing(sender):
-        sent: Sent = send_due(practice.store, sender, clock, system_rng)
-        found: Collected = collect(practice.store, Maildir(config.mailbox), opener(practice), practice.id)
-    return {**asdict(sent), **asdict(found)}
+    shared = Shared.load(config)
+    with closing(store), closing(sender):
+        practices = [equip(config, one, store, clock, system_rng, shared) for one in config.practices]
+        sent: Sent = send_due(store, sender, clock, system_rng)
+        found = [collect(store, Maildir(_mailbox(config, one)), opener(one), one.id) for one in practices]
+    return {**asdict(sent), **{name: sum(getattr(one, name) for one in found) for name in COLLECTED}}
+
+
+def _mailbox(config: Config, practice: Practice) -> Path:
+    return config.practice_named(practice.id).mailbox

@@ -6,13 +6,14 @@ import argparse
 
 from gateway.commands.opened import at_work, say, unlock
 from gateway.commands.running import alone, running, token_option
-from gateway.commands.typed import pin_options, settings_option
+from gateway.commands.typed import pin_options, practice_option, settings_option
 from gateway.later import sign_waiting
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Through the gateway that runs, or how the PIN is given."""
     token_option(parser)
+    practice_option(parser)
     settings_option(parser)
     pin_options(parser)
 

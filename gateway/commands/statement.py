@@ -7,13 +7,12 @@ import csv
 import json
 import re
 import sys
-from contextlib import closing
 from dataclasses import asdict
 
 from gateway.clock import SystemClock
-from gateway.commands.opened import store_of
+from gateway.commands.opened import looked_at
 from gateway.commands.table import as_json, euros, show
-from gateway.commands.typed import json_option, practice_of, practice_option, settings_option
+from gateway.commands.typed import json_option, practice_option, settings_option
 from gateway.exchange.calendar import legal_day
 from gateway.store.figures import Statement, StatementLine, Sums
 
@@ -46,9 +45,8 @@ def work(options: argparse.Namespace) -> int:
     """Look at the store; a gateway that runs is not disturbed."""
     today = legal_day(SystemClock().now())
     year, month = options.month or (today.year, today.month)
-    config, store = store_of(options, read_only=True)
-    with closing(store):
-        found = store.statement(practice_of(config, options), year, month, options.practitioner)
+    with looked_at(options) as (store, practice):
+        found = store.statement(practice, year, month, options.practitioner)
     if options.json:
         print(json.dumps(as_json(asdict(found)), ensure_ascii=False))
     elif options.csv:

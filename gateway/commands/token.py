@@ -7,7 +7,7 @@ import sys
 
 from gateway.api.tokens import Tokens
 from gateway.clock import SystemClock, system_rng
-from gateway.commands.typed import settings_option
+from gateway.commands.typed import practice_of, practice_option, settings_option
 from gateway.config import load_config
 from gateway.errors import InputError
 
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         if action != "list":
             one.add_argument("name", metavar="NAME", help="the name of the software")
         if action == "new":
-            one.add_argument("--practice", metavar="ID", help="another practice of this store")
+            practice_option(one)
         settings_option(one)
         one.set_defaults(action=action)
 
@@ -36,8 +36,7 @@ def work(options: argparse.Namespace) -> int:
         raise InputError(f"there is no section [api] in {options.config}: add it, with its port and tokens")
     tokens = Tokens(config.api.tokens)
     if options.action == "new":
-        practice = options.practice or config.practice.id
-        print(tokens.new(options.name, practice, SystemClock(), system_rng))
+        print(tokens.new(options.name, practice_of(config, options), SystemClock(), system_rng))
         print("vitale-gateway: this token is shown once; keep it in the software.", file=sys.stderr)
     elif options.action == "revoke":
         tokens.revoke(options.name)

@@ -30,14 +30,17 @@ def json_option(parser: argparse.ArgumentParser) -> None:
 
 def practice_option(parser: argparse.ArgumentParser) -> None:
     """`--practice ID`."""
-    parser.add_argument(
-        "--practice", metavar="ID", help="which practice (default: the first of the settings)"
-    )
+    parser.add_argument("--practice", metavar="ID", help="which practice, where there are several")
 
 
 def practice_of(config: Config, options: argparse.Namespace) -> str:
-    """The practice that is meant: the one named, or the first of the settings."""
-    return str(options.practice or config.practice.id)
+    """The practice that is meant: the one named, or the only one; InputError when that says too little."""
+    if options.practice:
+        return config.practice_named(options.practice).id
+    if len(config.practices) > 1:
+        known = ", ".join(one.id for one in config.practices)
+        raise InputError(f"there are several practices: choose one with --practice ({known})")
+    return config.practice.id
 
 
 def limit_option(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +52,14 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST:
         raise argparse.ArgumentTypeError(f"a number from 1 to {MOST}")
     return int(text)
+
+
+def looking_options(parser: argparse.ArgumentParser) -> None:
+    """What every list takes: how many, of which practice, for whom."""
+    limit_option(parser)
+    practice_option(parser)
+    settings_option(parser)
+    json_option(parser)
 
 
 def pin_options(parser: argparse.ArgumentParser, *, later: bool = False) -> None:

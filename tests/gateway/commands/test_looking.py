@@ -125,14 +125,26 @@ def test_payments(screen: Screen) -> None:
     assert {row["paid"] for row in json.loads(screen.out)["payments"]} == {True, False}
 
 
-def test_another_practice_sees_nothing(screen: Screen) -> None:
-    """--practice of somebody else: none of these sheets, lots or payments."""
+def test_several_practices(screen: Screen) -> None:
+    """Where there are several, the practice has to be named, and sees nothing of the other's."""
+    settings = screen._settings
+    text = settings.read_text("utf-8").replace("[practice]", "[[practice]]")
+    text = text.replace("\n[reader]", f'\n[reader]\npractice = "{PRACTICE}"', 1)
+    own = text[text.index("[[practice]]") : text.index("[reader]")]
+    settings.write_text(f"{text}\n{own.replace(PRACTICE, 'elsewhere')}", encoding="utf-8")
     for command, nothing in (("fse", "no FSE is kept yet"), ("lots", "no lot is closed yet")):
+        assert screen(command) == 1
+        assert "choose one with --practice (cabinet, elsewhere)" in screen.err
         assert screen(command, "--practice", "elsewhere") == 0
         assert screen.out.strip() == nothing
     assert screen("fse", "1", "--practice", "elsewhere") == 1
+    assert screen("cancel", "4", "--practice", "elsewhere") == 1
     assert screen("payments", "--practice", "elsewhere", "--json") == 0
     assert json.loads(screen.out)["payments"] == []
+    assert screen("fse", "--practice", "nobody") == 1
+    assert "no practice 'nobody'" in screen.err
+    assert screen("status") == 0
+    assert screen("cancel", "4", "--practice", PRACTICE) == 0
 
 
 def test_beside_a_gateway_that_runs(line: Line, screen: Screen) -> None:
@@ -213,8 +225,6 @@ def test_status_says_what_is_due(screen: Screen) -> None:
     assert "fse 4 (SIGNED) late: 2026-03-12" in screen.out
     assert screen("status", "--json", "--practice", PRACTICE) == 0
     assert json.loads(screen.out)["due"][PRACTICE]["late"] >= 1
-    assert screen("status", "--json", "--practice", "elsewhere") == 0
-    assert json.loads(screen.out)["due"]["elsewhere"]["late"] == 0
 
 
 def test_backup_and_back(screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
