@@ -127,7 +127,8 @@ class Seat:
         for name in list(self._unanswered):
             guard(partial(self._hand_out, name))
         for name in self.inbox.waiting():
-            if stop.is_set():
+            guard(self._keep_reader)
+            if stop.is_set() or self.desk is None:
                 return
             self.beat()
             guard(partial(self._answer, name))
