@@ -84,6 +84,17 @@ def test_a_share_on_paper_goes_to_its_insurer(build: Build) -> None:
     assert [one.return_type for one in insurer.transfers] == ["02"]
 
 
+def test_no_demand_comes_beside_paper(build: Build) -> None:
+    """A contract that takes DRE is linked too: beside paper none can come, so that the caisse hands it on."""
+    contract = Contract(INSURER, NIR, "800301", "tm100", "MEMBER1", treatment="22")
+    bench = build(people=InsuredBase([PERSON]), insurers=InsurerBase([contract]))
+    assert key_in(bench, number=12, third_party="full", complementary=INSURER).amc_cents == 900
+    off = build(people=InsuredBase([PERSON]), insurers=InsurerBase([replace(contract, linked=False)]))
+    keyed = key_in(off, number=12, third_party="full", complementary=INSURER)
+    assert (keyed.decision, keyed.amc_cents) == ("P", 0)
+    assert off.rows("SELECT count(*) FROM insurer_claim") == [(0,)]
+
+
 def test_who_has_paid_is_reimbursed_and_the_professional_hears_nothing(build: Build) -> None:
     """Without third-party payment the professional gets no line; the insured person's day is the seventh."""
     bench = build()

@@ -23,12 +23,13 @@ from tools.scenario.__main__ import plant, world, write
 from tools.scenario.caisse import PAYS_AFTER, Letter, Office
 from tools.scenario.care import Diary
 from tools.scenario.ledgers import CAISSE, PARTIES, PATIENT, Ledger, differences, months, open_ledgers
+from tools.scenario.outcome import Outcome
 from tools.scenario.people import population
 from tools.scenario.purse import Purse
 from tools.scenario.summary import borne, causes, faults
 from tools.scenario.till import Bill, Till
 from tools.scenario.workplace import Seen
-from tools.scenario.year import START, Outcome, Year
+from tools.scenario.year import START, Year
 
 if TYPE_CHECKING:
     from conftest import Practice
@@ -64,6 +65,13 @@ def test_five_ledgers_agree_to_the_cent(month: Outcome) -> None:
     assert faults(month) == []
     assert month.sheets > 20
     assert all(month.ledgers[party].cents for party in PARTIES)
+
+
+def test_refusals_are_mended_and_every_mode_is_lived(month: Outcome) -> None:
+    """A lot was refused and its sheets made anew; some were signed later, some by nobody."""
+    assert (month.lots_refused, month.rectified > 0) == (1, True)
+    assert month.desynchronised
+    assert month.degraded
 
 
 def test_what_care_cost_is_what_somebody_bears(month: Outcome) -> None:

@@ -172,7 +172,8 @@ class Adjudicator:
         if not insurer:
             return 0, AWAITED, ""
         contract = self._insurers.find(insurer, view.nir, view.birth_date)
-        if contract is None or not (contract.linked or contract.takes_dre(view.third_party)):
+        by_dre = contract is not None and contract.is_asked_by_dre(view.third_party, view.mode)
+        if contract is None or not (contract.linked or by_dre):
             return 0, REJECTED, codes.NOT_LINKED
         return 0, AWAITED, ""
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.errors import InputError
+from gateway.lots.modes import DEGRADED
 from tools.receiver.config import read_rows
 from tools.receiver.insured import Period, chosen_people, insurer_number, read_periods
 
@@ -58,6 +59,10 @@ class Contract:
     def is_open(self, on: date) -> bool:
         """Whether the contract covers this day; one without periods always does."""
         return not self.periods or any(start <= on <= end for start, end in self.periods)
+
+    def is_asked_by_dre(self, third_party: str, mode: int) -> bool:
+        """Whether a DRE is to come beside a sheet: never beside one that nobody signs."""
+        return mode != DEGRADED and self.takes_dre(third_party)
 
     def takes_dre(self, third_party: str) -> bool:
         """Whether the indicator allows a DRE for this kind of third-party payment (full, amo or none)."""

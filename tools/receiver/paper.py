@@ -154,6 +154,10 @@ class PaperCounter:
         share = sum(one.amc_paid for one in claims.insurers)
         return Keyed(number, claim.decision, claim.code, view.amo_cents, share or claim.amc_paid)
 
+    def read(self, sheet: PaperSheet) -> FseView:
+        """The sheet as the caisse reads it, with the amounts that it computes."""
+        return self._view(sheet)
+
     def _twin(self, sheet: PaperSheet) -> Keyed | None:
         """The invoice that this paper goes with, when it came by mail or over this counter before."""
         rows = self._ledger.rows(

@@ -47,7 +47,7 @@ class ShareJudge:
             and view.amc_cents > 0
             and contract is not None
             and contract.linked
-            and not contract.takes_dre(view.third_party)
+            and not contract.is_asked_by_dre(view.third_party, view.mode)
         )
 
     def decide(self, view: FseView, origin: str) -> Decision:

@@ -17,10 +17,11 @@ from gateway.errors import GatewayError, InputError
 from reader.console import finish
 from reader.errors import ReaderError
 from tools.scenario.ledgers import PARTIES, Ledgers, month_of
+from tools.scenario.outcome import REFUSERS, Outcome
 from tools.scenario.plots import ranked, stacked, steps
 from tools.scenario.progress import Progress
 from tools.scenario.summary import borne, causes, delays, encoded, faults, lines, totals
-from tools.scenario.year import MOST_DAYS, REFUSERS, START, Outcome, Year
+from tools.scenario.year import MOST_DAYS, START, Year
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a chance name is made in it
 _MOST_PEOPLE = 20_000

@@ -22,7 +22,7 @@ from tools.receiver.adjudication import NOTHING, PAID, day, readings
 
 Sheet = tuple[str, int]
 """Who bills (nine digits), and the number of the sheet."""
-PAYS_AFTER = timedelta(days=5)
+PAYS_AFTER, PAYS_PAPER_AFTER = timedelta(days=5), timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Office:
         """Reimbursements still to come."""
         return len(self._due)
 
-    def book(self, view: FseView, decision: str, received: date) -> None:
+    def book(self, view: FseView, decision: str, received: date, after: timedelta = PAYS_AFTER) -> None:
         """One invoice as decided: a deduction is taken or kept in mind, a reimbursement is put down."""
         if decision not in (PAID, NOTHING):
             return
@@ -73,7 +73,7 @@ class Office:
             self.owed[person].update(own)
             return
         sheet = view.billing_number, view.number
-        self._due.append(_Due(received + PAYS_AFTER, person, sheet, care, view.amo_cents, own))
+        self._due.append(_Due(received + after, person, sheet, care, view.amo_cents, own))
 
     def reimburse(self, today: date) -> Iterator[Letter]:
         """What is due by today, each with the letter that goes to the insured person."""

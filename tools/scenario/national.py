@@ -7,7 +7,7 @@ with fresh lists, as a service is. What its files say of people is here: not alw
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from tools.receiver.config import ReceiverConfig
 from tools.receiver.core import Judged
 from tools.receiver.insured import Insured, InsuredBase, Period
 from tools.receiver.insurers import Contract, InsurerBase, insurer_number
+from tools.receiver.paper import PaperSheet
 from tools.receiver.population import known_practitioners
 from tools.receiver.service import Parts, assemble
 from tools.scenario import people as trouble
-from tools.scenario.people import Patient
+from tools.scenario.people import ELSEWHERE, Patient
+from tools.scenario.post import Arrived
 
-ELSEWHERE = "02-331"
-"""An organism that insures somebody now whose card still names the old one."""
 LISTS = timedelta(days=36)
 _LONG = (date(2023, 1, 1), date(2031, 12, 31))
 
@@ -52,6 +52,7 @@ class National:
         self.practitioners: dict[str, tuple[Practitioner, ...]] = known_practitioners()
         self.taken: list[Judged] = []
         self.refused: list[str] = []
+        self.on_purpose, self._refuse_next = 0, False
         self._parts = self._assembled(())
 
     def _assembled(self, faults: Sequence[str]) -> Parts:
@@ -83,11 +84,53 @@ class National:
         """The relay: the receiver has the lot at once (it is a `gateway.delivery.Sender`)."""
         receiver = self._parts.receiver
         judged = receiver.examine(raw)
+        if self._refuse_next and self._is_plain(judged):
+            self._refuse_next = False
+            self.on_purpose += 1
+            self._parts.faults.add("negative-arl:1")
+            judged = receiver.examine(raw)
+            receiver.record([judged])
+            return
         answer = receiver.record([judged])[0]
         if answer.positive and not answer.repeated:
             self.taken.append(judged)
         elif not answer.positive:
             self.refused.append(f"{answer.error_class}{answer.code} {answer.reason}")
+
+    def refuse_one_lot(self) -> None:
+        """The next lot of a caisse that is conform is refused all the same."""
+        self._refuse_next = True
+
+    def be_late_once(self, days: int) -> None:
+        """The next payment return leaves some days late."""
+        self._parts.faults.add(f"late-noemie={days * 86_400}:1")
+
+    def _is_plain(self, judged: Judged) -> bool:
+        """A lot of sheets to a caisse, none with a demand to an insurer beside it."""
+        verified = judged.opening.verified
+        if verified is None or not judged.claims.caisse:
+            return False
+        views = [fse.view() for fse in verified.fses]
+        found = [
+            self.insurers.find(insurer_number(one.complementary_number), one.nir, one.birth_date)
+            for one in views
+        ]
+        return not any(
+            contract is not None and contract.takes_dre(one.third_party)
+            for one, contract in zip(views, found, strict=True)
+        )
+
+    def paper(self, sheet: PaperSheet) -> Arrived:
+        """A sheet over the counter, as the caisse and the insurer have decided."""
+        counter = self._parts.counter
+        keyed = counter.receive(sheet)
+        shares = self._parts.ledger.rows(
+            "SELECT code, amc_paid FROM insurer_claim WHERE practitioner = ? AND number = ?",
+            sheet.practitioner, keyed.number,
+        )  # fmt: skip
+        share_code, cents = shares[0] if shares else ("", 0)
+        view = counter.read(replace(sheet, number=keyed.number))
+        return Arrived(view, keyed.decision, keyed.code, int(cents), str(share_code))
 
     def pay(self) -> list[NoemieReturn]:
         """The payment returns that are due now."""
@@ -130,8 +173,9 @@ class National:
 
     @property
     def waiting(self) -> int:
-        """Claims whose return is still to come, of caisses and insurers."""
-        return sum(account.waiting for account in self._parts.ledger.accounts())
+        """Claims whose return is still to come, of caisses and insurers, and mails that have not left."""
+        [(mails,)] = self._parts.ledger.rows("SELECT count(*) FROM outbox WHERE delivered_at IS NULL")
+        return int(mails) + sum(account.waiting for account in self._parts.ledger.accounts())
 
 
 def publish_lists(bench: Bench) -> None:

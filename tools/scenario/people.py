@@ -32,6 +32,8 @@ _IN_THIRD_PARTY = "22"
 """109.4: DRE with third-party payment; outside it the caisse hands the share on."""
 CONTRACTS = ("tm100", "tm100", "responsible")
 
+ELSEWHERE = "02-331"
+"""An organism that insures somebody now whose card still names the old one."""
 CARD_RIGHTS_ENDED, CARD_EXPIRED, CARD_STOLEN = "card-rights-ended", "card-expired", "card-stolen"
 CAISSE_UNKNOWN, CAISSE_CLOSED, CAISSE_NO_ALD = "caisse-unknown", "caisse-rights-closed", "caisse-no-ald"
 INSURER_UNKNOWN, INSURER_CLOSED = "insurer-unknown", "insurer-closed"
@@ -85,6 +87,12 @@ class Patient:
     def age(self, on: date) -> int:
         """Whole years, near enough for a habit."""
         return (on - self.holder.birth_date).days // 365
+
+    def moved(self, on: date) -> Patient:
+        """The same person with a card that names the organism that insures them now."""
+        regime, caisse = ELSEWHERE.split("-")
+        profile = replace(self.profile, regime=regime, caisse=caisse, centre="0000")
+        return replace(self, profile=profile, trouble="", since=on)
 
     def renewed(self, on: date) -> Patient:
         """The same person with a card that was made or updated on this day: its troubles are over."""

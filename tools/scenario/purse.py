@@ -69,6 +69,12 @@ class Purse:
         if payer == CAISSE:
             self._receipts.pop((COMPLEMENTARY, sheet), None)
 
+    def renumbers(self, old: Sheet, new: Sheet) -> None:
+        """The same care under another number: its receipts are for that one now."""
+        for payer in (CAISSE, COMPLEMENTARY):
+            if cents := self._receipts.pop((payer, old), 0):
+                self._receipts[payer, new] = cents
+
     def unanswered(self, payer: str) -> list[Sheet]:
         """The sheets whose share this payer never answered."""
         return [sheet for who, sheet in self._receipts if who == payer]

@@ -21,8 +21,8 @@ from tools.scenario.ledgers import (
     euros,
     months,
 )
+from tools.scenario.outcome import Outcome
 from tools.scenario.workplace import NAMES
-from tools.scenario.year import Outcome
 
 BORNE_BY = {
     "caisse": (TO_PROFESSIONAL, TO_PATIENT),
@@ -71,6 +71,10 @@ def to_json(outcome: Outcome) -> dict[str, Any]:
         "third_party": dict(sorted(outcome.third_party.items())),
         "attested_sheets": outcome.attested,
         "paper_sheets": outcome.paper_sheets,
+        "desynchronised_sheets": outcome.desynchronised,
+        "degraded_sheets": outcome.degraded,
+        "rectified_sheets": outcome.rectified,
+        "lots_refused": outcome.lots_refused,
         "lots": outcome.lots,
         "lots_sent_again": outcome.sent_again,
         "charged_cents": sum(outcome.charged.values()),
@@ -124,6 +128,8 @@ def _head(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.sent_again} lots went again, their receipt was lost; nothing was paid twice"
     yield f"third-party payment: {asked}"
     yield f"without the card: {outcome.attested} sheets on an attestation, {outcome.paper_sheets} on paper"
+    yield f"signed later {outcome.desynchronised} sheets, signed by nobody {outcome.degraded}"
+    yield f"{outcome.lots_refused} lots were refused, and {outcome.rectified} sheets made anew"
     yield f"care for {euros(sum(outcome.charged.values()))}"
 
 

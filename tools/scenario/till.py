@@ -34,6 +34,7 @@ class Till:
     refusals: Counter[str] = field(default_factory=Counter)
     _sheets: dict[int, Seen] = field(default_factory=dict)
     _answered: set[tuple[int, bool]] = field(default_factory=set)
+    _refused: list[tuple[int, str]] = field(default_factory=list)
 
     def sees(self, seen: Seen) -> None:
         """A sheet was kept, and the patient paid at the desk."""
@@ -57,6 +58,21 @@ class Till:
             self._answered.add(answer)
             yield from self._posted(day, one, self._sheets[one.number])
 
+    def sheet(self, number: int) -> Seen:
+        """One sheet as its receipt says it."""
+        return self._sheets[number]
+
+    def take_refused(self, code: str) -> list[int]:
+        """Sheets that the caisse refused with this code since the last time."""
+        found = [number for number, why in self._refused if why == code]
+        self._refused = [one for one in self._refused if one[1] != code]
+        return found
+
+    def rectifies(self, old: int, seen: Seen) -> None:
+        """A sheet in the place of a refused one: what was open of that is of this, nothing is charged."""
+        self._sheets[seen.number] = seen
+        self.open[seen.number], self.open[old] = self.open[old], 0
+
     def patient_of(self, number: int) -> int:
         """Whose sheet it is."""
         return self._sheets[number].patient
@@ -77,11 +93,13 @@ class Till:
             self.delays[flow, (day - seen.day).days] += 1
         if said.paid and said.code and not seen.by_dre:
             self.refusals[said.code] += 1
-        refused = self._refused(said, seen)
+        if not said.paid and not said.complementary:
+            self._refused.append((seen.number, said.code))
+        refused = self._left_to_patient(said, seen)
         if refused:
             yield Bill(seen.number, refused)
 
-    def _refused(self, said: Payment, seen: Seen) -> int:
+    def _left_to_patient(self, said: Payment, seen: Seen) -> int:
         """Cents that this answer leaves to the patient; an insurer that was asked answers for itself."""
         if said.complementary:
             return 0 if said.paid else seen.amc_cents

@@ -6,7 +6,8 @@ here again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ from gateway.desk import Desk
 from gateway.errors import GatewayError
 from gateway.exchange.calendar import legal_day
 from gateway.exchange.mailbox import Maildir
+from gateway.later import rectify, sign_waiting
 from gateway.pipeline import Billed, bill, make_lots
 from gateway.pki import OppositionList, Trust
 from gateway.returns import opener
@@ -87,20 +89,43 @@ class Workplace:
         """From now on price by these tables."""
         self.practice = replace(self.practice, tables=tables)
 
-    def see(self, visit: Visit, patient: Patient) -> Seen:
-        """The visit through the whole line up to the kept sheet; GatewayError says what the cards refuse."""
+    def see(self, visit: Visit, patient: Patient, mode: str = "secured") -> Seen:
+        """The visit through the whole line up to the kept sheet; GatewayError says what the cards refuse.
+
+        `mode`: secured, or desynchronised, which the CPS signs in the evening.
+        """
+        act = replace(self._act(visit), mode=mode)
+        with self._inserted(patient), self._desk.vitale() as vitale:
+            billed = bill(self.practice, self._desk.cps, vitale, act)
+        return self._seen(visit.patient, act.date, billed)
+
+    @contextmanager
+    def _inserted(self, patient: Patient) -> Iterator[None]:
         slot = self._reader.insert("Vitale", self._box.vitale(patient))
         try:
-            with self._desk.vitale() as vitale:
-                billed = bill(self.practice, self._desk.cps, vitale, self._act(visit))
+            yield
         finally:
             slot.remove()
-        return self._seen(visit, billed)
 
-    def see_on_paper(self, visit: Visit, shown: Attestation) -> Seen:
-        """The same without a Vitale, on an attestation of rights: the CPS alone signs."""
-        act = replace(self._act(visit), mode="without-vitale", attestation=shown)
-        return self._seen(visit, bill(self.practice, self._desk.cps, None, act))
+    def see_on_paper(self, visit: Visit, shown: Attestation, mode: str = "without-vitale") -> Seen:
+        """The same without a Vitale, on an attestation of rights: the CPS signs alone; degraded, nobody."""
+        act = replace(self._act(visit), mode=mode, attestation=shown)
+        degraded = mode == "degraded"
+        act = replace(act, place=self.billing) if degraded else act
+        billed = bill(self.practice, None if degraded else self._desk.cps, None, act)
+        return self._seen(visit.patient, act.date, billed)
+
+    def make_anew(self, number: int, patient: Patient, old: Seen) -> Seen:
+        """A refused sheet once more, under a new number, with the cards that it asks for."""
+        with self._inserted(patient):
+            billed = rectify(self.practice, self._desk, number)
+        return self._seen(old.patient, old.day, billed)
+
+    def refused_lots(self) -> list[int]:
+        """The sheets of lots that got a negative receipt, oldest first."""
+        if not self.practice.store.counts().fse.get(FseState.REJECTED, 0):
+            return []
+        return sorted(row.number for row in self.sheets() if row.state is FseState.REJECTED)
 
     def _act(self, visit: Visit) -> CareAct:
         return CareAct(
@@ -113,13 +138,13 @@ class Workplace:
             third_party=visit.third_party,
         )
 
-    def _seen(self, visit: Visit, billed: Billed) -> Seen:
+    def _seen(self, patient: int, day: date, billed: Billed) -> Seen:
         price, full = billed.price, billed.price.third_party == "full"
         return Seen(
             where=self.where,
             number=billed.number,
-            day=legal_day(self.practice.clock.now()),
-            patient=visit.patient,
+            day=day,
+            patient=patient,
             charged_cents=price.charged_cents,
             desk_cents=price.patient_cents,
             amc_cents=price.amc_cents if full else 0,
@@ -130,7 +155,8 @@ class Workplace:
         )
 
     def send(self, sender: Sender) -> tuple[int, int]:
-        """Seal today's lots and send what is due; how many were made, how many go again without a receipt."""
+        """Sign what waits, seal today's lots and send what is due; how many were made, how many go again."""
+        sign_waiting(self.practice, self._desk.cps)
         made, again = make_lots(self.practice, self._desk.cps), 0
         while (done := send_due(self.practice.store, sender, self.practice.clock, self.practice.rng)).sent:
             again += done.overdue
@@ -161,7 +187,8 @@ class Workplace:
 
     @staticmethod
     def _unsent(counts: Counts) -> int:
-        return counts.fse.get(FseState.SIGNED, 0) + counts.shares.get(FseState.SIGNED, 0)
+        waiting = counts.fse.get(FseState.AWAITING_CPS, 0)
+        return waiting + counts.fse.get(FseState.SIGNED, 0) + counts.shares.get(FseState.SIGNED, 0)
 
     def sheets(self) -> list[FseRow]:
         """Every sheet in the gateway's store, oldest last."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from gateway.billing.engine import price
-from gateway.billing.request import Beneficiary, CareRequest
 from gateway.billing.rows import WithdrawalRow
 from gateway.billing.tables import Tables
 from gateway.clock import SimulatedClock
@@ -23,9 +20,9 @@ from gateway.pki.opposition import Opposition
 from tools.bench import Bench
 from tools.receiver.core import Judged
 from tools.scenario.attested import attestation
-from tools.scenario.caisse import Letter, Office
+from tools.scenario.caisse import PAYS_PAPER_AFTER, Letter, Office
 from tools.scenario.cards import CardBox, key_pool
-from tools.scenario.care import PHARMACY, Diary, Visit
+from tools.scenario.care import GP, NURSE, PHARMACY, Diary, Visit
 from tools.scenario.ledgers import (
     BANK,
     BILLS,
@@ -36,13 +33,29 @@ from tools.scenario.ledgers import (
     PROFESSIONAL,
     SHARE_TO_PROFESSIONAL,
     TO_PROFESSIONAL,
-    Ledger,
     euros,
     month_of,
     open_ledgers,
 )
+from tools.scenario.mending import Mender
 from tools.scenario.national import LISTS, National, publish_lists
-from tools.scenario.people import CARD_STOLEN, INSURER_NOT_LINKED, INSURER_UNKNOWN, Patient, population
+from tools.scenario.outcome import (
+    AT_DESK,
+    BY_CAISSE,
+    BY_COMPLEMENTARY,
+    BY_NOBODY,
+    SHARE_BY_CAISSE,
+    Outcome,
+)
+from tools.scenario.people import (
+    CAISSE_UNKNOWN,
+    CARD_STOLEN,
+    INSURER_NOT_LINKED,
+    INSURER_UNKNOWN,
+    Patient,
+    population,
+)
+from tools.scenario.post import Post
 from tools.scenario.purse import ACCOUNTS, FLOW_OF, Purse
 from tools.scenario.till import Bill, Till
 from tools.scenario.workplace import CPS, Seen, Workplace, directory_file
@@ -53,15 +66,14 @@ TAIL_DAYS = 60
 """After the last day of care all that is under way has so many days to arrive."""
 STALE_TABLES = (date(2025, 8, 1), date(2025, 9, 15))
 """The pharmacy brings its tables up to date late: what was taken off the list meanwhile is refused."""
-INSURER_PAYS_AFTER = timedelta(days=7)
+INSURER_PAYS_AFTER, INSURER_PAYS_PAPER_AFTER = timedelta(days=7), timedelta(days=9)
 RENEWED_AFTER = timedelta(days=14)
+_CPS_FORGOTTEN, _SIGNED_LATER = (14, 21), 29
+"""Days of the month without the nurse's CPS; one visit of so many at the doctor's is signed later."""
+_LATE_ON, _REFUSED_ON, _LATE_DAYS = 7, 14, 2
+"""Days of the month: a payment return leaves late, and a lot that is conform is refused."""
 _HICCUPS = ("drop-arl:2", "duplicate-arl:3", "duplicate-noemie:2")
 """Each month the national side loses two receipts and says things twice: nothing may be lost or doubled."""
-
-BY_CAISSE, BY_COMPLEMENTARY, AT_DESK = "by the caisse", "by the complementary", "at the desk"
-SHARE_BY_CAISSE, BY_NOBODY = "by the caisse, complementary share", "by nobody"
-REFUSERS = (BY_CAISSE, BY_COMPLEMENTARY, AT_DESK, SHARE_BY_CAISSE, BY_NOBODY)
-"""Who refuses; nobody does when a share is never handed on."""
 
 _OPEN_HOURS, _QUIET = timedelta(hours=12), 720
 """A visit a minute, closer together where more come: all are on their day."""
@@ -74,29 +86,6 @@ _AT_THE_DESK = {
 
 Tell = Callable[[date, int, int], None]
 """Told each day: the day, sheets so far, lots so far."""
-
-
-@dataclass
-class Outcome:
-    """What a year gave. Amounts in cents; `payers`: by month of care and flow; `delays`: by flow and days."""
-
-    people: int
-    ledgers: dict[str, Ledger]
-    sheets: int = 0
-    lots: int = 0
-    sent_again: int = 0
-    days: int = 0
-    paper_sheets: int = 0
-    attested: int = 0
-    schemes: Counter[str] = field(default_factory=Counter)
-    places: Counter[str] = field(default_factory=Counter)
-    charged: Counter[str] = field(default_factory=Counter)
-    payers: Counter[tuple[str, str]] = field(default_factory=Counter)
-    delays: Counter[tuple[str, int]] = field(default_factory=Counter)
-    refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
-    third_party: Counter[str] = field(default_factory=Counter)
-    owed: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
 
 
 class Year:
@@ -122,6 +111,11 @@ class Year:
         self._ledgers = open_ledgers()
         self._bank, self._purse = self._ledgers[BANK], Purse(self._ledgers[PATIENT])
         self._tills = {where: Till(self._ledgers[PROFESSIONAL]) for where in CPS}
+        self._menders = {
+            where: Mender(self._places[where], till, self._people.__getitem__, self._updated)
+            for where, till in self._tills.items()
+        }
+        self._post = Post(self._tables)
         self._where = {place.billing: where for where, place in self._places.items()}
         self._office = Office(self._tables, self._national.practitioners)
         self._letters: list[tuple[date, Letter]] = []
@@ -150,6 +144,8 @@ class Year:
         self._refresh()
         if is_working_day(day):
             self._settle_bills()
+            self._mend()
+            self._open_letters()
             self._pay()
         if care:
             self.outcome.days += 1
@@ -204,7 +200,13 @@ class Year:
         """The card; when it is refused, an attestation of rights; without one, paper and no third party."""
         patient, place = self._people[visit.patient], self._places[visit.where]
         try:
-            seen = place.see(visit, patient)
+            if self._is_without_cps(visit):
+                seen = place.see_on_paper(visit, attestation(patient, self._today), "degraded")
+                self.outcome.degraded += 1
+            else:
+                later = self._is_signed_later(visit)
+                seen = place.see(visit, patient, "desynchronised" if later else "secured")
+                self.outcome.desynchronised += later
         except GatewayError as refusal:
             self._refuse(patient, refusal)
             if not _has_attestation(patient):
@@ -213,6 +215,14 @@ class Year:
             seen = place.see_on_paper(visit, attestation(patient, self._today))
             self.outcome.attested += 1
         self._book(visit, seen)
+
+    def _is_without_cps(self, visit: Visit) -> bool:
+        """Two days a month the nurse has left the CPS at home: nobody signs, paper goes with the sheet."""
+        return visit.where == NURSE and self._today.day in _CPS_FORGOTTEN
+
+    def _is_signed_later(self, visit: Visit) -> bool:
+        """Now and then the doctor is away from the reader: the card of the patient seals, the CPS later."""
+        return visit.where == GP and (visit.patient + self._today.toordinal()) % _SIGNED_LATER == 0
 
     def _book(self, visit: Visit, seen: Seen) -> None:
         self.outcome.sheets += 1
@@ -234,22 +244,61 @@ class Year:
             self._renewals.append((self._today + RENEWED_AFTER, patient.index))
 
     def _on_paper(self, visit: Visit, patient: Patient) -> None:
-        """No card and no attestation: the patient pays all."""
-        cents = self._charge(visit, patient)
-        self._tills[visit.where].paper(self._today, cents)
-        self._purse.pays(self._today, cents)
-        self._bank.post(self._today, DESK, cents)
+        """No card and no attestation: the patient pays all, and sends the paper sheet to the caisse."""
+        billing = self._places[visit.where].billing
+        practitioner = self._national.practitioners[billing][0]
+        receipt = self._post.receipt(visit, patient, practitioner, self._today)
+        self._post.send(visit, patient, billing, self._today, receipt)
+        self._tills[visit.where].paper(self._today, receipt.charged)
+        self._purse.pays(self._today, receipt.charged)
+        self._bank.post(self._today, DESK, receipt.charged)
         self.outcome.paper_sheets += 1
 
-    def _charge(self, visit: Visit, patient: Patient) -> int:
-        practitioner = self._national.practitioners[self._places[visit.where].billing][0]
-        born = patient.profile.people[visit.person - 1].birth_date
-        request = CareRequest(self._today, practitioner, Beneficiary(born), visit.acts, pathway=visit.pathway)
-        return price(request, self._tables).charged_cents
+    def _open_letters(self) -> None:
+        """The morning at the caisse's counter: what has come by post is keyed in."""
+        for sheet, receipt in self._post.arriving(self._today):
+            done = self._national.paper(sheet)
+            where = sheet.practitioner, done.view.number
+            self._purse.expects(CAISSE, where, receipt.amo)
+            self._purse.expects(COMPLEMENTARY, where, receipt.amc)
+            self._office.book(done.view, done.decision, self._today, PAYS_PAPER_AFTER)
+            if done.code:
+                self.outcome.refusals[BY_CAISSE, done.code] += 1
+                self._purse.is_refused(CAISSE, where)
+            if done.share_code:
+                self.outcome.refusals[BY_COMPLEMENTARY, done.share_code] += 1
+                self._purse.is_refused(COMPLEMENTARY, where)
+            elif done.share_cents:
+                letter = Letter(where, sheet.care.date, done.share_cents)
+                self._letters.append((self._today + INSURER_PAYS_PAPER_AFTER, letter))
+
+    def _mend(self) -> None:
+        """Refused sheets are made anew: the same care, another number."""
+        for where, mender in self._menders.items():
+            billing = self._places[where].billing
+            for one in mender.mend():
+                old, new = (billing, one.old), (billing, one.seen.number)
+                if one.refused_by_caisse:
+                    self._purse.expects(CAISSE, new, one.seen.amo_back_cents)
+                    self._purse.expects(COMPLEMENTARY, new, one.seen.amc_back_cents)
+                else:
+                    self._purse.renumbers(old, new)
+                self.outcome.rectified += 1
+
+    def _updated(self, index: int) -> Patient:
+        """The patient after a visit to the update kiosk: the card names the organism that insures now."""
+        if self._people[index].trouble == CAISSE_UNKNOWN:
+            self._people[index] = self._people[index].moved(self._today)
+            self._box.forget(self._people[index])
+        return self._people[index]
 
     # Lots, receipts and payments
 
     def _evening(self) -> None:
+        if self._today.day == _REFUSED_ON:
+            self._national.refuse_one_lot()
+        if self._today.day == _LATE_ON:
+            self._national.be_late_once(_LATE_DAYS)
         for place in self._places.values():
             made, again = place.send(self._national)
             self.outcome.lots += made
@@ -318,9 +367,15 @@ class Year:
     # The end
 
     def _under_way(self) -> int:
-        unanswered = sum(place.unanswered for place in self._places.values())
+        unanswered = sum(place.unanswered for place in self._places.values()) + self._post.waiting
+        mending = sum(mender.waiting for mender in self._menders.values())
         return (
-            unanswered + self._national.waiting + self._office.waiting + len(self._letters) + len(self._bills)
+            unanswered
+            + mending
+            + self._national.waiting
+            + self._office.waiting
+            + len(self._letters)
+            + len(self._bills)
         )
 
     def _close_books(self) -> None:
@@ -330,6 +385,7 @@ class Year:
             for day, cents in self._national.paid(book):
                 self._ledgers[party].post(day, flow, cents)
         outcome = self.outcome
+        outcome.lots_refused = self._national.on_purpose
         for till in self._tills.values():
             outcome.charged += till.charged
             outcome.payers += till.payers
