@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.brake import Brake
 from gateway.page.codes import Codes
-from gateway.page.sessions import Brake, Sessions
+from gateway.page.sessions import Sessions
 from gateway.page.views import Views
 from gateway.page.visit import Reply, Route, Routes, Visit, go
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock, Rng
@@ -12,7 +11,6 @@ from gateway.clock import Clock, Rng
 IDLE_SECONDS, LONGEST_SECONDS = 2 * 3600.0, 12 * 3600.0
 """A browser that is left alone, and any browser at all, signs in again after so long."""
 
-TRIES, TRY_WINDOW_SECONDS = 5, 60.0
 MAX_SESSIONS = 200
 LINK_SECONDS = 3600.0
 
@@ -106,24 +104,3 @@ class Sessions:
         session = self._alive.pop(token, None)
         if session is not None:
             session.ended = True
-
-
-class Brake:
-    """After five wrong codes in a minute nobody signs in until it is over, not even with a right one."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock, self._wrong, self._guard = clock, deque[float](), threading.Lock()
-
-    @property
-    def is_on(self) -> bool:
-        """Whether to refuse before looking."""
-        with self._guard:
-            limit = self._clock.monotonic() - TRY_WINDOW_SECONDS
-            while self._wrong and self._wrong[0] <= limit:
-                self._wrong.popleft()
-            return len(self._wrong) >= TRIES
-
-    def wrong(self) -> None:
-        """Count a wrong code."""
-        with self._guard:
-            self._wrong.append(self._clock.monotonic())

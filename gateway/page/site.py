@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.api.service import Service
+from gateway.brake import Brake
 from gateway.page.codes import Codes
 from gateway.page.door import Door
 from gateway.page.entrance import Entrance
@@ -15,7 +16,7 @@ from gateway.page.pages_lots import LotPages
 from gateway.page.pages_money import MoneyPages
 from gateway.page.pages_new import NewPages
 from gateway.page.pages_sheets import SheetPages
-from gateway.page.sessions import Brake, Sessions
+from gateway.page.sessions import Sessions
 from gateway.page.views import Panel, Views
 from gateway.page.visit import Route, Routes
 

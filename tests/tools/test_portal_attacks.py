@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from gateway.brake import TRIES
 from tests.tools.portal_visitor import Site, Visitor, serving
 from tools.portal.register import Register
-from tools.portal.sessions import IDLE_SECONDS, TRIES, Session
+from tools.portal.sessions import IDLE_SECONDS, Session
 from tools.portal.views import Views
 from tools.portal.visit import INSURED, Visit
 from tools.receiver.config import ReceiverConfig

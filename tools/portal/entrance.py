@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
+from gateway.brake import Brake
 from tools.portal.register import Register
-from tools.portal.sessions import Brake, Sessions
+from tools.portal.sessions import Sessions
 from tools.portal.views import Views
 from tools.portal.visit import INSURED, STAFF, Reply, Route, Visit
 

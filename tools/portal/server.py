@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from gateway.brake import Brake
 from gateway.errors import InputError
 from tools.portal.accounts import Accounts
 from tools.portal.app import make_app
@@ -21,7 +22,7 @@ from tools.portal.office import Office
 from tools.portal.paper_pages import PaperPages
 from tools.portal.postings import Follower
 from tools.portal.register import Register, Seal
-from tools.portal.sessions import Brake, Sessions
+from tools.portal.sessions import Sessions
 from tools.portal.state import State
 from tools.portal.treasury import Treasury
 from tools.portal.views import Views

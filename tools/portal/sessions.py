@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock, Rng
 from tools.portal.register import Family
 
 IDLE_SECONDS = 15 * 60
-TRIES, TRY_WINDOW_SECONDS = 5, 60.0
 MAX_SESSIONS = 1000
 
 
@@ -69,24 +67,3 @@ class Sessions:
         """Forget it."""
         with self._guard:
             self._alive.pop(session.token, None)
-
-
-class Brake:
-    """After five wrong codes in a minute nobody signs in until it is over, not even with a right one."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock, self._wrong, self._guard = clock, deque[float](), threading.Lock()
-
-    @property
-    def is_on(self) -> bool:
-        """Whether to refuse before looking."""
-        with self._guard:
-            limit = self._clock.monotonic() - TRY_WINDOW_SECONDS
-            while self._wrong and self._wrong[0] <= limit:
-                self._wrong.popleft()
-            return len(self._wrong) >= TRIES
-
-    def wrong(self) -> None:
-        """Count a wrong code."""
-        with self._guard:
-            self._wrong.append(self._clock.monotonic())
