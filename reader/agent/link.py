@@ -167,9 +167,10 @@ class Link:
 
     def hang_up(self, reason: Reason) -> None:
         """Say why and end; from the thread that runs the link."""
-        with suppress(OSError), self._guard:
-            if self._machine.ended is None:
-                self._stream.send(self._machine.bye(reason))
+        with self._guard:
+            data = self._machine.bye(reason) if self._machine.ended is None else b""
+        with suppress(OSError):
+            self._stream.send(data)
 
     def stop(self, reason: Reason = Reason.STOPPING) -> None:
         """The same from any thread."""
@@ -198,8 +199,10 @@ class Link:
             waiter.answers.put(answer)
 
     def _give_up(self, number: int) -> None:
-        with suppress(OSError), self._guard:
-            self._stream.send(self._machine.give_up(number))
+        with self._guard:
+            data = self._machine.give_up(number)
+        with suppress(OSError):
+            self._stream.send(data)
 
     def _send(self, data: bytes) -> None:
         try:

@@ -7,6 +7,7 @@ that does.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,9 @@ class Peer:
     ends: datetime
 
 
+MOST_OF_ONE = 4
+"""Connections with one agent's certificate at a time; more are hung up on unheard."""
+
 Admits = Callable[[Peer], bool]
 """Is this certificate in the register, not taken back, not ended? Asked at the door and twice a second."""
 
@@ -46,6 +50,7 @@ class Lobby:
         self._guard = threading.Lock()
         self._readers: dict[str, AgentReader] = {}
         self._links: dict[str, Link] = {}
+        self._arriving: Counter[str] = Counter()
         self._closed = False
 
     def reader(self, agent: str, practice: str) -> AgentReader:
@@ -67,12 +72,20 @@ class Lobby:
     def arrived(self, stream: Stream, peer: Peer) -> None:
         """One connection, from the greeting to its end. Nothing is raised for what the other end does."""
         link = Link(stream)
+        with self._guard:
+            self._arriving[peer.name] += 1
+            is_crowd = self._arriving[peer.name] > MOST_OF_ONE
         try:
-            self._receive(link, peer)
+            if not is_crowd:
+                self._receive(link, peer)
         except OSError:
             return
         finally:
             link.end()
+            with self._guard:
+                self._arriving[peer.name] -= 1
+                if not self._arriving[peer.name]:
+                    del self._arriving[peer.name]
 
     def cancel_entries(self) -> None:
         """No PIN is awaited any more: the gateway is about to stop."""

@@ -235,13 +235,14 @@ class AgentPort:
         """The handshake, whole within its time; None for whoever shows no certificate of ours."""
         ending = threading.Timer(HANDSHAKE_SECONDS, lambda: _cut(plain))
         ending.start()
+        opened = plain
         try:
             plain.settimeout(HANDSHAKE_SECONDS)
             _prepare(plain)
-            secured = self._context.wrap_socket(plain, server_side=True)
+            opened = secured = self._context.wrap_socket(plain, server_side=True)
             return TlsStream(secured), peer_of(secured.getpeercert() or {})
         except (OSError, ValueError):
-            plain.close()
+            opened.close()
             return None
         finally:
             ending.cancel()

@@ -18,6 +18,7 @@ from reader.agent.borrowed import AgentAway, NotLent
 from reader.agent.driver import open_agent
 from reader.agent.frames import Flag, Frame, Kind, LentSlot, Outcome, Reason
 from reader.agent.lending import Lending
+from reader.agent.lobby import MOST_OF_ONE
 from reader.agent.machines import Asked, Lender
 from reader.connected import open_connected
 from reader.emulated import EmulatedReader
@@ -183,6 +184,24 @@ def test_a_second_connection_replaces_a_dead_one(local: EmulatedReader, monkeypa
         assert not first.is_alive()
         until(agent.matches, "the second has the slots")
         assert agent.borrowed.slot("CPS").connect().transmit(READ).sw == 0x9000
+
+
+def test_a_crowd_with_one_certificate(agent: Away) -> None:
+    """Many connections of one agent that say nothing: all but a few are hung up on, the live one works."""
+    ends = [pair() for _ in range(12)]
+    threads = [
+        threading.Thread(target=agent.lobby.arrived, args=(gateway_end, PEER), daemon=True)
+        for _agent_end, gateway_end in ends
+    ]
+    for thread in threads:
+        thread.start()
+    until(lambda: sum(thread.is_alive() for thread in threads) <= MOST_OF_ONE - 1, "the crowd is sent away")
+    assert agent.borrowed.slot("CPS").connect().transmit(READ).sw == 0x9000
+    for agent_end, _gateway_end in ends:
+        agent_end.close()
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
