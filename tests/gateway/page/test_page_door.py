@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from gateway.api.app import make_app
+from gateway.brake import Brake
 from gateway.clock import SimulatedClock, SystemClock, system_rng
 from gateway.page.codes import Codes
-from gateway.page.sessions import IDLE_SECONDS, LONGEST_SECONDS, MAX_SESSIONS, Brake, Sessions
+from gateway.page.sessions import IDLE_SECONDS, LONGEST_SECONDS, MAX_SESSIONS, Sessions
 from tests.gateway.page.visitor import HOST, PIN, Browser, Rig, open_rig
 from tools.bench import Bench
 
