@@ -24,6 +24,9 @@ JsonObject = dict[str, Any]
 
 MAX_ANSWER = 16 * 1024 * 1024
 
+NO_ANSWER = (OSError, HTTPException)
+"""What a call raises when nobody answers, or nobody who speaks HTTP."""
+
 
 class ApiProblem(Exception):
     """A refusal: `status`, the stable `code`, and one sentence (`str`)."""
@@ -185,7 +188,7 @@ class Client:
         try:
             answer = self._send(method, path, body, headers)
             raw = answer.read(MAX_ANSWER)
-        except (OSError, HTTPException):  # the same once more: nothing is done twice
+        except NO_ANSWER:  # the same once more: nothing is done twice
             self._connection.close()
             answer = self._send(method, path, body, headers)
             raw = answer.read(MAX_ANSWER)
@@ -202,7 +205,7 @@ class Client:
         try:
             self._connection.request(method, "/v1" + path, raw, {**self._authorization, **headers, **typed})
             return self._connection.getresponse()
-        except (OSError, HTTPException):
+        except NO_ANSWER:
             self._connection.close()
             raise
 

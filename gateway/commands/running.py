@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from http.client import HTTPException
 from pathlib import Path
 
-from gateway.api.client import ApiProblem, Client
+from gateway.api.client import NO_ANSWER, ApiProblem, Client
 from gateway.commands.opened import store_of
 from gateway.commands.typed import practice_of
 from gateway.config import load_config
@@ -39,7 +38,7 @@ def running(options: argparse.Namespace) -> Iterator[Client]:
             yield client
     except ApiProblem as refused:
         raise GatewayError(str(refused), code=refused.code) from None
-    except (OSError, HTTPException):
+    except NO_ANSWER:
         raise InputError(
             f"no gateway answers on port {api.port} of {api.address}: start vitale-gateway serve, "
             "or leave --token out to work on the store itself"
