@@ -37,6 +37,7 @@ CASES: dict[str, tuple[str, tuple[Act, ...], dict[str, Any]]] = {
         {"complementary": "excess100"},
     ),
     "CSS": ("19", (Act("HBLD038", charged_cents=25000),), {"css": True}),
+    "days of a stay, coded in B2 record 3": ("99", (Act("PJ", 3, charged_cents=300_000),), {}),
 }
 
 
