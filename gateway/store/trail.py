@@ -135,7 +135,7 @@ def _hold(runner: Runner, practices: Sequence[str]) -> dict[str, _End]:
         part = practices[start : start + _AT_ONCE]
         values = {f"b_{place}": practice for place, practice in enumerate(part)}
         for row in runner.rows(_heads_to_hold(len(part)), values):
-            found[row.practice] = (row.seq, bytes(row.digest), row.at)
+            found[row.practice] = (row.seq, _bytes(row.digest), row.at)
     return found
 
 
@@ -171,14 +171,19 @@ def verify_trail(runner: Runner, key: bytes, practice: str | None = None) -> int
 
 
 def _verify_chain(runner: Runner, head: Record, key: bytes) -> int:
-    sealed = AuditHead(head.seq, bytes(head.digest), bytes(head.seal), head.at)
+    sealed = AuditHead(head.seq, _bytes(head.digest), _bytes(head.seal), head.at)
     records = map(_record, runner.stream(_CHAIN, {"b_practice": head.practice}))
     return verify(records, sealed, key, head.practice)
 
 
 def _record(row: Record) -> AuditRecord:
-    entry = AuditEntry(row.at, row.who, row.what, row.ref, row.detail)
-    return AuditRecord(row.seq, entry, bytes(row.digest), row.practice)
+    entry = AuditEntry(*map(str, (row.at, row.who, row.what, row.ref, row.detail)))
+    return AuditRecord(row.seq, entry, _bytes(row.digest), row.practice)
+
+
+def _bytes(value: object) -> bytes:
+    """What a column of bytes holds; whoever edits an SQLite file may have written something else there."""
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zlib import crc32
 
 import sqlalchemy as sa
 
@@ -89,8 +90,9 @@ class Line:
         day = self.clock.now().date()
         reserved = self.store.reserve_lot(practice, CAISSE, day)
         content = f"lot {practice} {reserved.compostage} {numbers}".encode()
+        sender = 0 if practice == PRACTICE else crc32(practice.encode())
         return SealedLot(
-            f"00000000000000-{reserved.file_id}-{reserved.compostage}",
+            f"{sender:014d}-{reserved.file_id}-{reserved.compostage}",
             reserved.lot_number, reserved.lot_date, reserved.file_id, reserved.compostage, len(numbers),
             "cabinet@practice.test", "01349@349.01.rss.fr", hashlib.sha256(content).digest(),
             b"mail " + content,

@@ -41,7 +41,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-        self.line = Line(Path(self.folder.name) / "var")
+        self.line = self.make(Path(self.folder.name) / "var")
         self.given: list[int] = []
         self.fse: dict[int, str] = {}
         self.lot: dict[str, str] = {}
@@ -50,6 +50,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.ever_sent: set[str] = set()
         self.claimed: set[str] = set()
         self.pairs: set[tuple[int, str]] = set()
+
+    def make(self, root: Path) -> Line:
+        """The store of one life."""
+        return Line(root)
 
     def teardown(self) -> None:
         self.line.store.verify_audit()
