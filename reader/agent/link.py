@@ -18,7 +18,7 @@ GREETING_SECONDS = 5.0
 ALIVE_SECONDS = 10
 """The agent is asked for a sign of life after so much silence, and the line is given up after twice that."""
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 PROBE_SECONDS = 2.0
 
 Answer = tuple[Outcome, bytes]
@@ -73,7 +73,7 @@ class Link:
         self._send(self._machine.welcome(ALIVE_SECONDS))
 
     def run(self, moved: Callable[[Moved], None], look: Callable[[], Reason | None]) -> Reason:
-        """Read until the end; why it came. `look` is called twice a second and may say why to hang up."""
+        """Read until the end; why it came. `look` is called every second and may say why to hang up."""
         try:
             return self._follow(moved, look)
         except OSError:

@@ -35,7 +35,7 @@ MOST_OF_ONE = 4
 """Connections with one agent's certificate at a time; more are hung up on unheard."""
 
 Admits = Callable[[Peer], bool]
-"""Is this certificate in the register, not taken back, not ended? Asked at the door and twice a second."""
+"""Is this certificate in the register, not taken back, not ended? Asked at the door and every second."""
 
 Say = Callable[[str], None]
 
