@@ -13,6 +13,7 @@ import argparse
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,7 @@ _SETTINGS = {
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "logging_collector": "off",
+    "dynamic_shared_memory_type": "mmap",  # inside its folder: nothing stays in /dev/shm when it is killed
     "log_min_messages": "warning",
     "fsync": "on",
     "synchronous_commit": "on",
@@ -135,7 +137,7 @@ class PostgresServer:
         if self._process is None:
             return
         with suppress(ProcessLookupError):
-            self._process.send_signal(3)  # SIGQUIT: no farewell to anybody
+            self._process.send_signal(signal.SIGQUIT)  # no farewell to anybody
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -193,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.postgres", description=__doc__.splitlines()[0])
     parser.add_argument("--in", dest="parent", type=Path, help="make its temporary folder there")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with PostgresServer(options.parent) as server:
             url = server.create("gateway")
