@@ -241,3 +241,24 @@ def test_overrides(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             base.overridden(path)
         assert KNOWN.nir not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("run_by", "mode", "decision", "code"),
+    [("", 1, "P", ""), ("0099999997", 1, "R", "0250064"), ("0099999997", 3, "P", "")],
+)
+def test_who_runs_a_solidarity_cover_decides(
+    build: Callable[..., Bench], run_by: str, mode: int, decision: str, code: str
+) -> None:
+    """Asked whole of the caisse: paid where it runs the cover, refused or signalled where not."""
+    person = Insured(
+        "2801962643002", "800301", ((date(2020, 1, 1), date(2030, 12, 31)),),
+        exemptions=frozenset({"css"}), css_insurer=run_by,
+    )  # fmt: skip
+    bench = build(people=InsuredBase([person]))
+    rights = Beneficiary(date(1980, 3, 1), css=True)
+    message = bench.practice.message(1, mode=mode, third_party="full", beneficiary=rights)
+    assert bench.handle(message).positive
+    assert bench.rows("SELECT decision, code, amo_paid + amc_paid FROM claim") == [
+        (decision, code, 3000 if decision == "P" else 0)
+    ]

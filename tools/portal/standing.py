@@ -74,7 +74,11 @@ def _person(person: Person, known: Insured) -> Person:
     else:
         coverage = tuple(_coverage(known, rights))
     css = person.css or (rights[-1] if rights and "css" in known.exemptions else None)
-    return replace(person, rights=rights, coverage=coverage, css=css if "css" in known.exemptions else None)
+    run_by = person.css_run_by if known.css_insurer else "amo"
+    return replace(
+        person, rights=rights, coverage=coverage, css=css if "css" in known.exemptions else None,
+        css_run_by=run_by, css_contribution=known.css_contribution,
+    )  # fmt: skip
 
 
 def _coverage(known: Insured, rights: tuple[Period, ...]) -> Iterator[CoverageEntry]:

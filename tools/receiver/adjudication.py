@@ -119,6 +119,8 @@ class Adjudicator:
             yield codes.EXEMPTION_NOT_ON_FILE
         if view.nature == "30" and "maternity" not in held:
             yield codes.EXEMPTION_NOT_ON_FILE
+        if view.exemption == _SOLIDARITY_CODE and self._solidarity_insurer(view) and not view.amc_cents:
+            yield codes.SOLIDARITY_BY_INSURER
         if view.nature == _LOCAL_SCHEME and not person.alsace_moselle:
             yield codes.NATURE_INCOMPATIBLE
         yield from _noted(person, view)
@@ -167,8 +169,6 @@ class Adjudicator:
         if self._runs_complementary(view):
             return view.amc_cents, PAID, ""
         insurer = insurer_number(view.complementary_number)
-        if not insurer and self._solidarity_insurer(view):
-            return 0, REJECTED, codes.SOLIDARITY_BY_INSURER
         if not insurer:
             return 0, AWAITED, ""
         contract = self._insurers.find(insurer, view.nir, view.birth_date)

@@ -69,7 +69,7 @@ TEXTS = {
 RIGHTS = frozenset(
     {
         UNKNOWN_INSURED, EXEMPTION_NOT_ON_FILE, NATURE_INCOMPATIBLE, RIGHTS_CLOSED, NUMBER_REPLACED,
-        NO_ATTENDING_DOCTOR, OTHER_ATTENDING_DOCTOR, UNKNOWN_ACCIDENT,
+        NO_ATTENDING_DOCTOR, OTHER_ATTENDING_DOCTOR, UNKNOWN_ACCIDENT, SOLIDARITY_BY_INSURER,
     }
 )  # fmt: skip
 """Differences between card and base: never a reject of a secured FSE with third-party payment (1.3)."""

@@ -231,6 +231,8 @@ class PaperCounter:
             alsace_moselle=person is not None and person.alsace_moselle,
             ald=sheet.ald and "ald" in held,
             css="css" in held,
+            css_contribution="css" in held and person is not None and person.css_contribution,
+            css_insurer="css" in held and person is not None and bool(person.css_insurer),
             ame="ame" in held,
             aspa="aspa" in held,
             pregnancy_month=6 if sheet.care.nature == "maternite" else None,
