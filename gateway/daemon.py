@@ -136,6 +136,7 @@ class Daemon:
             loops = [pool.submit(self._loop, name, work, stop) for name, work in works.items()]
             try:
                 self.manager.ready()
+                self.manager.status(f"practices: {len(self.seats)}, loops at work: {len(works)}")
                 self._watch(stop)
             finally:
                 stop.set()
@@ -239,7 +240,9 @@ class Daemon:
         while not stop.wait(min(WATCH_SECONDS, self.pause)):
             hanging = self.pulse.hanging()
             if hanging:
-                self.complaints.say(f"no sign of life from the loop {', '.join(hanging)}")
+                sentence = f"no sign of life from the loop {', '.join(hanging)}"
+                self.manager.status(sentence)
+                self.complaints.say(sentence)
             else:
                 self.manager.alive()
 
