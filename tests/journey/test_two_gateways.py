@@ -21,9 +21,9 @@ from tools.postgres import PostgresError, PostgresServer
 class Hosted(Surgery):
     """A practice whose store is on a server: a gateway with the reader, and one without beside it."""
 
-    def __init__(self, bench: Bench, url: str) -> None:
+    def __init__(self, bench: Bench, server: PostgresServer, database: str) -> None:
         super().__init__(bench)
-        self.url = url
+        self.database, self.url = database, server.create(database)
         self.worker_settings = bench.root / "worker.toml"
 
     def configure(self, port: int) -> None:
@@ -78,7 +78,7 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def hosted(bench: Bench, server: PostgresServer, request: pytest.FixtureRequest) -> Iterator[Hosted]:
     """Both gateways over a database of their own; whatever still runs at the end is killed."""
-    made = Hosted(bench, server.create(request.node.name[:40]))
+    made = Hosted(bench, server, request.node.name[:40])
     yield made
     for program in made.running:
         print("\n".join(program.lines))  # shown when the test failed
@@ -87,8 +87,11 @@ def hosted(bench: Bench, server: PostgresServer, request: pytest.FixtureRequest)
             program.process.wait()
 
 
-def test_one_seals_the_other_sends_and_one_dies(hosted: Hosted) -> None:
-    """The worker dies with lots in its hands, then by kill -9: nothing is lost, nothing is there twice."""
+def test_one_seals_the_other_sends_and_one_dies(hosted: Hosted, server: PostgresServer) -> None:
+    """The worker dies with lots in its hands, then by kill -9, then the server cuts everybody off.
+
+    Nothing is lost, nothing is there twice, and the desk works on.
+    """
     hosted.receiver()
     desk = hosted.serving()
     desk.says("another gateway of this store sends and collects")
@@ -109,10 +112,12 @@ def test_one_seals_the_other_sends_and_one_dies(hosted: Hosted) -> None:
     until(lambda: len(hosted.answers()) >= 8, "the desk works on")
     worker.end(signal.SIGKILL)
     until(lambda: len(hosted.answers()) == 12, "the desk works on without a worker")
+    server.disconnect(hosted.database)
     again = hosted.worker()
-    hosted.until_acknowledged(12)
+    hosted.drop("last")
+    hosted.until_acknowledged(13)
 
-    assert hosted.claims() == [(number, 1) for number in range(1, 13)]
+    assert hosted.claims() == [(number, 1) for number in range(1, 14)]
     assert hosted.status()["unmatched"] == 0
     for gateway in (again, desk):
         assert gateway.end(signal.SIGTERM)[0] == 0
