@@ -38,7 +38,15 @@ class LotPages:
         room, after = visit.room, visit.query.get("suite", "")
         waiting = sum(len(group.numbers) for group in room.store.fse_waiting(room.id))
         page = room.lots(after=after, limit=PAGE)
-        return self.views.page(visit, "lots", page=page, is_first=not after, waiting=waiting)
+        return self.views.page(
+            visit,
+            "lots",
+            page=page,
+            is_first=not after,
+            waiting=waiting,
+            lines=room.lines_down(),
+            now=room.practice.clock.now(),
+        )
 
     def one(self, visit: Visit) -> Reply:
         """One lot with its sheets and its ARL."""

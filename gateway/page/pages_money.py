@@ -12,12 +12,12 @@ from datetime import date
 from gateway.page import words
 from gateway.page.pages_sheets import refused
 from gateway.page.plots import Bars, Series, bars, rows_of
-from gateway.page.room import Room
+from gateway.page.room import LOOK, Room
 from gateway.page.said import payment_remedy
 from gateway.page.texts import Texts
 from gateway.page.views import Views
 from gateway.page.visit import CSV, Reply, Route, Routes, Visit
-from gateway.page.watch import LOOK, REFUSED
+from gateway.page.watch import REFUSED
 from gateway.store.figures import Month, Statement
 
 MONTHS = 12

@@ -16,6 +16,7 @@ from gateway.billing.tables import DayTables
 from gateway.cards.cps import PinRefusal
 from gateway.desk import Desk
 from gateway.errors import CardRefusal
+from gateway.exchange.breaker import Breaker, domain_line
 from gateway.exchange.calendar import legal_day
 from gateway.lots.sealing import SealedLot
 from gateway.office import accepted, bill_act, unlock
@@ -32,6 +33,13 @@ from gateway.store.store import Store
 
 NAME = "page"
 """Who asked, in the audit trail and among the idempotency keys."""
+
+
+OPEN_LOTS = (LotState.SEALED, LotState.SENDING, LotState.OVERDUE, LotState.PARKED)
+"""Lots that have not arrived yet."""
+
+LOOK = 500
+"""So many of the newest rows are looked at to count them for the desk."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +213,13 @@ class Room:
     def payments(self, *, after: str = "", limit: int = 25) -> Page[PaymentMatch]:
         """What payment returns said of sheets, newest first."""
         return self.store.payments_matched(self.id, Wanted(None, None, after, limit))
+
+    def lines_down(self) -> list[Breaker]:
+        """Lines of the exchange that fail and matter here: the relay, and the domains that our lots go to."""
+        mine = {domain_line(row.recipient) for row in self.lots(OPEN_LOTS, limit=LOOK).rows}
+        return [
+            one for one in self.store.breakers() if one.name in mine or one.name == self._service.daemon.relay
+        ]
 
     def due(self, limit: int = 12) -> Due:
         """What must leave or be answered soon, by its legal day."""

@@ -123,12 +123,12 @@ class Sight:
             situations = tuple(one for one in cps.situations if one.may_sign_invoice and one.may_sign_lot)
         except (GatewayError, ReaderError):
             return CpsSeen("locked", has_pad=has_pad)
-        first = situations[0] if situations else cps.situations[0]
+        first = next(iter((*situations, *cps.situations)), None)
         return CpsSeen(
             "open",
             name=cps.holder.full_name,
-            place=first.structure_name,
-            specialty=first.specialty,
+            place=first.structure_name if first else "",
+            specialty=first.specialty if first else "",
             situations=situations,
             ends=sitting.ends if sitting else None,
             sheets_left=sitting.left if sitting else None,

@@ -71,7 +71,7 @@ class Views:
             euros=partial(words.euros, language=language),
             long_day=partial(words.long_day, language=language),
             month=partial(words.month, language=language),
-            number=partial(words.number, language=language),
+            decimal=partial(words.number, language=language),
             pill=partial(pill, t),
             label=partial(french.label, t),
             panel=self._beside(visit, name),

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 from gateway.certificates import expiries
 from gateway.exchange.calendar import legal_day
-from gateway.page.room import Room
+from gateway.page.room import LOOK, OPEN_LOTS, Room
 from gateway.page.texts import Texts
 from gateway.page.words import day, moment
-from gateway.store.rows import FseRow, LotRow
+from gateway.store.rows import FseRow
 from gateway.store.states import FseState, LotState
 
 UNSENT = (FseState.AWAITING_CPS, FseState.SIGNED, FseState.IN_LOT)
 REFUSED = (FseState.REJECTED, FseState.PAYMENT_REJECTED)
-OPEN_LOTS = (LotState.SEALED, LotState.SENDING, LotState.OVERDUE, LotState.PARKED)
-LOOK = 500
-"""So many of the newest rows are looked at for the desk."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +53,10 @@ def _lots(room: Room, t: Texts) -> Iterator[Need]:
         yield Need(t.count("need.parked", parked), "/a-reprendre#lots")
     if overdue := sum(row.state is LotState.OVERDUE for row in rows):
         yield Need(t.count("need.overdue", overdue), "/lots", "wait")
-    if failing := [row for row in rows if row.failing_since is not None]:
-        yield Need(_unreached(t, failing), "/lots", "wait")
-
-
-def _unreached(t: Texts, failing: list[LotRow]) -> str:
-    first = min(failing, key=lambda row: row.next_attempt_at or row.changed_at)
-    return t("need.unreached", since=moment(first.failing_since), next=moment(first.next_attempt_at))
+    if down := [one for one in room.lines_down() if one.is_held]:
+        first = min(down, key=lambda one: one.since)
+        since, following = moment(first.since), moment(first.next_attempt_at)
+        yield Need(t("need.unreached", since=since, next=following), "/lots#lignes", "wait")
 
 
 def _certificates(room: Room, t: Texts) -> Iterator[Need]:

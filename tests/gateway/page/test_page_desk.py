@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from gateway.exchange.breaker import Breaker
 from gateway.page.events import MAX_STREAMS, Stream, stream
 from gateway.page.room import Room
 from gateway.page.sessions import Session
@@ -162,6 +163,23 @@ def test_what_needs_a_hand_stands_first(rig: Rig, browser: Browser) -> None:
     rig.practice.store.park(lot.id, "the relay refuses it")
     browser.get("/")
     assert "Un lot est mis de côté" in browser.page
+
+
+def test_a_receiver_that_does_not_answer_is_said(rig: Rig, browser: Browser) -> None:
+    """Since when, when it is tried next and why: on the strip and among the lots, as long as it lasts."""
+    rig.service.daemon.relay = "127.0.0.1:2525"
+    now = rig.practice.clock.now()
+    rig.practice.store.note_line("127.0.0.1:2525", Breaker("127.0.0.1:2525", 7, now, now, "refused <b>"))
+    rig.practice.store.note_line("of.another.test", Breaker("of.another.test", 9, now, now, "not ours"))
+    browser.get("/")
+    assert "Le destinataire ne répond pas depuis" in browser.page
+    browser.get("/lots")
+    assert "7 échecs depuis" in browser.page
+    assert "refused &lt;b&gt;" in browser.raw
+    assert "not ours" not in browser.page
+    rig.practice.store.note_line("127.0.0.1:2525", None)
+    browser.get("/")
+    assert "ne répond pas" not in browser.page
 
 
 def test_events_tell_that_something_changed_and_never_what(rig: Rig, browser: Browser) -> None:
