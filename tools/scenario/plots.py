@@ -59,7 +59,7 @@ def steps(title: str, below: str, series: Mapping[str, Mapping[int, float]]) -> 
 
 def ranked(title: str, groups: Sequence[str], rows: Sequence[tuple[str, str, float]]) -> str:
     """Lying bars in their order: group (its colour), words, value."""
-    top, label = max((value for _, _, value in rows), default=1), 430
+    top, label = max((value for _, _, value in rows), default=1), 480
     height = _TOP + 34 * len(rows) + 14
     frame = list(_head(title, groups))
     for at, (group, words, value) in enumerate(rows):

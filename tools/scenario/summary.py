@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tools.receiver.codes import TEXTS
+from tools.portal.words import MOTIVES
 from tools.scenario.ledgers import (
     COMPLEMENTARY,
     FLOWS,
@@ -48,7 +48,7 @@ def borne(outcome: Outcome) -> dict[str, dict[str, int]]:
 
 def causes(outcome: Outcome) -> list[tuple[str, str, int]]:
     """Refusals by who refuses, in words, with their number, most frequent first."""
-    rows = [(who, TEXTS.get(code, code), count) for (who, code), count in outcome.refusals.items()]
+    rows = [(who, MOTIVES.get(code, code), count) for (who, code), count in outcome.refusals.items()]
     return sorted(rows, key=lambda row: (-row[2], row))
 
 
