@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from threading import Event, Thread
 
 from gateway import found
@@ -23,6 +23,7 @@ from gateway.log import Log, in_charge, in_journal
 from gateway.seat import Seat
 from gateway.start import api_beside, open_daemon, open_seats, open_store
 from reader.agent.driver import AGENT
+from reader.agent.lobby import Lobby
 from reader.errors import NoCard, ReaderError
 
 
@@ -46,9 +47,11 @@ def work(options: argparse.Namespace) -> int:
         stack.callback(_leave, seats)
         daemon = open_daemon(config, seats, say)
         _open_desks(seats, options)
-        if config.agents is not None and lobby is not None:
-            stack.enter_context(agents_admitted(config.agents, lobby, clock, say, stop))
-        with _offered_api(config, daemon) as places, _ended_by_signals(stop):
+        with (
+            _door(config, lobby, clock, say, stop),
+            _offered_api(config, daemon) as places,
+            _ended_by_signals(stop),
+        ):
             for line in found.of_seats(seats):
                 say(line)
             for line in (*places, *found.of_files([seat.practice for seat in seats], clock.now())):
@@ -59,6 +62,15 @@ def work(options: argparse.Namespace) -> int:
             daemon.run(stop)
         say("stopped in good order; what was accepted is kept.")
     return 0
+
+
+def _door(
+    config: Config, lobby: Lobby | None, clock: Clock, say: Say, stop: Event
+) -> AbstractContextManager[object]:
+    """Where reader agents arrive, when the settings have a section [agents]."""
+    if config.agents is None or lobby is None:
+        return nullcontext()
+    return agents_admitted(config.agents, lobby, clock, say, stop)
 
 
 @contextmanager

@@ -49,7 +49,6 @@ class Link:
         self._alive = threading.Condition()
         self._signs = 0
         self._over = threading.Event()
-        self._bye: Reason | None = None
 
     @property
     def is_over(self) -> bool:
@@ -77,7 +76,8 @@ class Link:
         try:
             return self._follow(moved, look)
         except OSError:
-            return Reason.SILENT
+            ended = self._machine.ended
+            return Reason.SILENT if ended is None else ended.reason
         finally:
             self.end()
 
@@ -99,7 +99,7 @@ class Link:
                 else:
                     self._common(event)
             if now - looked >= LOOK_SECONDS:
-                looked, why = now, self._bye or look()
+                looked, why = now, look()
                 if why is not None:
                     self.hang_up(why)
             if now - ticked >= 1.0:
@@ -165,16 +165,12 @@ class Link:
             self._alive.wait_for(lambda: self._signs != before or self.is_over, PROBE_SECONDS)
             return self._signs != before and not self.is_over
 
-    def hang_up(self, reason: Reason) -> None:
-        """Say why and end; from the thread that runs the link."""
+    def hang_up(self, reason: Reason = Reason.STOPPING) -> None:
+        """Say why and end, from any thread; `run` returns as soon as the other end has hung up as well."""
         with self._guard:
             data = self._machine.bye(reason) if self._machine.ended is None else b""
         with suppress(OSError):
             self._stream.send(data)
-
-    def stop(self, reason: Reason = Reason.STOPPING) -> None:
-        """The same from any thread."""
-        self._bye = reason
 
     def end(self) -> None:
         """Nothing passes any more; whoever waits for an answer hears so. Safe to call again."""

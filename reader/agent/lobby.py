@@ -100,7 +100,7 @@ class Lobby:
             self._closed = True
             links = tuple(self._links.values())
         for link in links:
-            link.stop()
+            link.hang_up()
 
     def _receive(self, link: Link, peer: Peer) -> None:
         slots = link.greeted()

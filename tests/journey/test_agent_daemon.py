@@ -158,6 +158,7 @@ def test_two_practices_bill_through_their_agents(clinic: Clinic) -> None:
     until(clinic.claims, "the receiver's ledger")
     code, took = gateway.end(signal.SIGTERM)
     assert (code, took < STOP_SECONDS) == (0, True), gateway.lines
+    assert gateway.lines[-1] == "stopped in good order; what was accepted is kept."
     agents[0].says("the gateway stops")
     said = [line for program in clinic.running for line in program.lines]
     assert not any(re.search(r"(?<!\d)(1234|9999)(?!\d)", line) for line in said), "a PIN was said"
