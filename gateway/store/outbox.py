@@ -136,7 +136,7 @@ def claim(
     lines = breakers.every(tx)
     trying = next((line for line in lines if line.name == relay and line.is_held), None)
     if trying is not None:
-        if lane is Lane.FRESH or not _is_tried(tx, trying, now):
+        if lane is Lane.FRESH or trying.state(now) is not LineState.HALF_OPEN:
             return []
         lane, limit = Lane.ALL, 1
     due: list[Record] = []
@@ -147,6 +147,8 @@ def claim(
         for line in lines:
             if line is not trying and len(due) < limit:
                 due += _one_of_line(tx, line, now)
+    if trying is not None and due and not breakers.hold_one_try(tx, trying, now):
+        return []  # another gateway has just taken the one try
     _take(tx, due, stamp(now + lease), owner)
     return [lot_row(row, state=LotState.SENDING, message=row.message) for row in due]
 
@@ -158,11 +160,6 @@ _QUERIES = {
 }
 _ALL_WELL = {Lane.ALL: (_NEW, _OLD), Lane.FRESH: (_NEW,), Lane.AGAIN: (_OLD,)}
 """The same while no line has failed, which is nearly always: nothing has to be looked up for each lot."""
-
-
-def _is_tried(tx: Transaction, line: Breaker, now: datetime) -> bool:
-    """Whether this line's time has come, and its one try is ours."""
-    return line.state(now) is LineState.HALF_OPEN and breakers.hold_one_try(tx, line, now)
 
 
 def _one_of_line(tx: Transaction, line: Breaker, now: datetime) -> Sequence[Record]:

@@ -251,6 +251,23 @@ def test_one_try_at_a_time(network: Network) -> None:
     assert len(store.claim_due(clock.now(), 20, LEASE, RELAY)) == 1, "whoever took it has died"
 
 
+def test_the_one_try_waits_for_a_lot(network: Network) -> None:
+    """A relay's time has come and no lot waits: the try is not spent, and the next lot leaves at once."""
+    network.down = True
+    network.hold(RELAY)
+    line, store, clock = network.breaker(RELAY), network.line.store, network.line.clock
+    for row in store.claim_due(clock.now() + timedelta(days=1), 20, LEASE):
+        store.park(row.id, "looked at by hand")
+    assert line is not None
+    clock.advance(LONGEST)
+    assert network.turn() == []
+    assert network.breaker(RELAY) == line
+    network.down = False
+    network.lot()
+    assert network.turn() == [GENERAL]
+    assert network.breaker(RELAY) is None
+
+
 class LinesMachine(RuleBasedStateMachine):
     """send_due against a model that counts failures in a row of each line, whatever happens in any order."""
 
