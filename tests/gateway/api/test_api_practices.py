@@ -70,7 +70,7 @@ def two(many: Path, tmp_path: Path) -> Iterator[Two]:
         stack.enter_context(closing(first.store))
         seats = []
         for name in ("nord", "sud", "est"):
-            practice = replace(bench.practice(first.store, practice=name), address=f"{name}@practice.test")
+            practice = replace(first, id=name, address=f"{name}@practice.test")
             seat = Seat(
                 practice, None, Inbox(root / name), Maildir(root / f"mail-{name}"), said.append, has_api=True
             )
