@@ -132,10 +132,16 @@ class Lobby:
             reader.detach()
 
     def _forget(self, reader: AgentReader) -> None:
-        """Nobody uses this reader any more; its agent hears that it is not expected at its next look."""
+        """Nobody uses this reader any more: its agent is hung up on, and may come to the next one of its
+        name.
+        """
         with self._guard:
-            if self._readers.get(reader.agent) is reader:
-                del self._readers[reader.agent]
+            if self._readers.get(reader.agent) is not reader:
+                return
+            del self._readers[reader.agent]
+            link = self._links.get(reader.agent)
+        if link is not None:
+            link.hang_up()
 
     def _objection(self, peer: Peer) -> Reason | None:
         with self._guard:

@@ -245,6 +245,21 @@ def test_it_comes_back_by_itself(hosted: Hosting) -> None:
     assert again.slot("CPS").connect().transmit(READ).sw == 0x9000
 
 
+def test_a_reader_that_is_opened_again(hosted: Hosting) -> None:
+    """Closed and opened anew, as when another gateway had it for a while: its agent comes to the new one."""
+    identity = hosted.enrolled("desk-1", "a")
+    first = hosted.reader("desk-1", "a")
+    hosted.opens()
+    hosted.agent(identity, CPS=EchoCard())
+    until(lambda: first.slot("CPS").is_present)
+    first.close()
+    first.close()
+    again = hosted.reader("desk-1", "a")
+    until(lambda: again.slot("CPS").is_present, "the agent comes again")
+    assert not first.slot("CPS").is_present
+    assert again.slot("CPS").connect().transmit(READ).sw == 0x9000
+
+
 def test_a_renewed_certificate_is_taken_up(hosted: Hosting) -> None:
     """Old and new stand side by side: both are admitted until the name is taken back."""
     from gateway.agent.enrolment import enrol
