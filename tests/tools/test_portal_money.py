@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from card.layout.nir import nir_key
 from card.personalise import load_profile
 from gateway.billing.exemption import Exemption
 from gateway.billing.request import Beneficiary
@@ -148,6 +149,29 @@ def test_every_shipped_account_is_of_the_test_bank() -> None:
     assert "" in accounts
     assert all(one[4:9] == "99999" and read_iban(one) for one in accounts if one)
     assert len(accounts) > 25
+
+
+# Paper
+
+
+def test_the_controller_keys_in_paper_and_the_insured_person_sees_it(make: Callable[..., Site]) -> None:
+    """A sheet over the counter is the family's, paid on the seventh day; one that is wrong is refused."""
+    site = make()
+    staff, page = site.visitor("controleur"), "/controle/papier"
+    form = {
+        "professionnel": "991000009", "nir": f"{NIR} {nir_key(NIR):02d}", "naissance": "1980-03-01",
+        "date": "2026-11-18", "third_party": "none", "code1": "g", "montant1": "30,00", "numero": "",
+    }  # fmt: skip
+    assert staff.send(page, page, **form) == 303
+    assert "Feuille 900000001 (21,00 €), remboursée à l'assuré." in staff.page
+    assert staff.page.count("remboursée à l'assuré") == 2
+    for wrong in ({"montant1": "beaucoup"}, {"nir": "1"}, {"numero": "x"}, {"quantite1": "x"}, {"code1": ""}):
+        assert staff.send(page, page, **form | wrong) == 400
+    visitor = site.visitor(WHO)
+    visitor.get("/remboursements")
+    assert "feuille papier" in visitor.page
+    assert "à verser le 27/11/2026" in visitor.page
+    assert visitor.send("/remboursements", page, **form) == 404
 
 
 # The year

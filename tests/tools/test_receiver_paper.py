@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from card.layout.nir import nir_key
-from gateway.errors import InputError
+from gateway.errors import InputError, StoreError
 from gateway.records.noemie_file import NoemieReturn, parse_noemie
 from tools.receiver.insured import Insured, InsuredBase
 from tools.receiver.insurers import Contract, InsurerBase
+from tools.receiver.ledger import Ledger
 from tools.receiver.listing import lots, status
 from tools.receiver.paper import OWN_NUMBERS, PaperSheet
+from tools.receiver.schema import BOOKS
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -173,3 +177,26 @@ def test_paper_is_no_lot(build: Build) -> None:
     assert lots(bench.parts.ledger, 10) == []
     [account] = said["accounts"]
     assert account["invoices"] == 2
+
+
+def test_a_ledger_of_the_release_before_is_taken_over(build: Build) -> None:
+    """Its books get the columns that say when insured people are paid, and everything in it stands."""
+    bench = build()
+    assert bench.handle(bench.practice.message(1, third_party="amo")).positive
+    bench.parts.ledger.close()
+    [path] = bench.maildir.parent.glob("state*/ledger.db")
+    with closing(sqlite3.connect(path)) as old:
+        for book in BOOKS:
+            old.execute(f"DROP INDEX {book}_insured")
+            for column in ("insured_due_at", "insured_paid_at"):
+                old.execute(f"ALTER TABLE {book} DROP COLUMN {column}")
+        old.execute("DROP TABLE paper_twin")
+        old.execute("PRAGMA user_version=2")
+        old.commit()
+    with Ledger(path) as again:
+        assert again.rows("SELECT number, decision, insured_due_at FROM claim") == [(1, "P", None)]
+        assert again.advance(86_400) == 1
+    with closing(sqlite3.connect(path)) as strange:
+        strange.execute("PRAGMA user_version=9")
+    with pytest.raises(StoreError, match="version 9 is unknown"):
+        Ledger(path)
