@@ -24,7 +24,7 @@ _OF: Mapping[tuple[str, ...], Sequence[str]] = {
     ("17", "32", "33", "75"): ("CNP", "CNP+MCS", "APY", "TCS"),
     ("03",): ("CS+DEQP003", "CS", "CS+MCS", "APC"),
     ("30", "37", "38"): ("9005+0552", "0552", "0578"),
-    ("50",): ("PH7+HDR", "3400930168592+HD7", "3400949444137+HD7"),
+    ("50",): ("3400930168592+HD7", "3400949444137+HD7", "3400936820982+HD7"),
 }
 # INVENTED(favourites): what each specialty bills most is no public list; these come first on the page.
 _OTHERS = ("CS", "CS+MCS", "APC", "C")

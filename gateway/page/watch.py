@@ -65,6 +65,17 @@ def _certificates(room: Room, t: Texts) -> Iterator[Need]:
     cps = desk.cps.certificate if desk is not None and desk.is_unlocked else None
     for one in expiries(practice, practice.clock.now(), cps):
         if one.is_near:
-            what = t.of("expiry", one.what, one.what)
+            what = _what_ends(t, one.what)
             ends = day(legal_day(one.ends))
             yield Need(t("need.ends", what=what, on=ends), "", "bad" if one.days_left < 0 else "wait")
+
+
+_NAMED = ("the authority's certificate", "the revocation list of")
+"""What ends and is followed by a name."""
+
+
+def _what_ends(t: Texts, what: str) -> str:
+    for kind in _NAMED:
+        if what.startswith(kind):
+            return t(f"expiry.{kind}", name=what.removeprefix(kind).strip())
+    return t.of("expiry", what, what)

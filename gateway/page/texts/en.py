@@ -88,6 +88,8 @@ TEXTS: Mapping[str, str] = {
     "need.ends": "{what}: ends on {on}",
     "need.sign": "Sign now",
     "expiry.the receiver's certificate": "Certificate of the receiver",
+    "expiry.the authority's certificate": "Certificate of the authority {name}",
+    "expiry.the revocation list of": "Revocation list of {name}",
     "expiry.the certificate of the practice": "Certificate of the practice",
     "expiry.the certificate of the CPS in its slot": "Certificate of the CPS",
     "today.title": "Today",

@@ -89,6 +89,8 @@ TEXTS: Mapping[str, str] = {
     "need.ends": "{what} : fin le {on}",
     "need.sign": "Signer maintenant",
     "expiry.the receiver's certificate": "Certificat du destinataire",
+    "expiry.the authority's certificate": "Certificat de l'autorité {name}",
+    "expiry.the revocation list of": "Liste de révocation de {name}",
     "expiry.the certificate of the practice": "Certificat du cabinet",
     "expiry.the certificate of the CPS in its slot": "Certificat de la carte CPS",
     "today.title": "Aujourd'hui",

@@ -15,7 +15,7 @@ LIGHT, DARK = (
     for block in re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)[:2]
 )
 TEXT = [
-    *((name, ground) for name in ("ink", "faint", "link", "good", "bad", "wait") for ground in ("ground", "card")),
+    *((name, on) for name in ("ink", "faint", "link", "good", "bad", "wait") for on in ("ground", "card")),
     ("brand-ink", "brand"), *((name, f"{name}-bg") for name in ("good", "go", "wait", "bad", "off")),
     ("faint", "wait-bg"), ("ink", "wait-bg"),
 ]  # fmt: skip

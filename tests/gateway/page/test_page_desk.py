@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 
+import pytest
+
+from gateway.certificates import expiries
 from gateway.exchange.breaker import Breaker
 from gateway.page.events import MAX_STREAMS, Stream, stream
 from gateway.page.room import Room
 from gateway.page.sessions import Session
+from gateway.page.texts import TEXTS
+from gateway.page.watch import needs_of
 from tests.gateway.page.visitor import PIN, Browser, Rig
 
 
@@ -163,6 +169,19 @@ def test_what_needs_a_hand_stands_first(rig: Rig, browser: Browser) -> None:
     rig.practice.store.park(lot.id, "the relay refuses it")
     browser.get("/")
     assert "Un lot est mis de côté" in browser.page
+
+
+def test_what_ends_is_said_in_french(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that the gateway watches has its words; one that is far away is not on the strip."""
+    now, room = rig.practice.clock.now(), Room(rig.service, rig.practice.id)
+    found = expiries(rig.practice, now)
+    assert {one.is_near for one in found} <= {False}
+    assert not any("fin le" in need.text for need in needs_of(room, TEXTS["fr"]))
+    near = [replace(one, is_near=True, days_left=-1) for one in found]
+    monkeypatch.setattr("gateway.page.watch.expiries", lambda *_: near)
+    said = [need.text for need in needs_of(room, TEXTS["fr"])]
+    assert len(said) == len(near)
+    assert all(re.match(r"(Certificat|Liste de révocation) d", text) for text in said)
 
 
 def test_a_receiver_that_does_not_answer_is_said(rig: Rig, browser: Browser) -> None:
