@@ -32,11 +32,11 @@ def typed_in(driver: webdriver.Chrome, slot: Slot, pin: str, said: str, status: 
     connection = slot.connect()
     asking = threading.Thread(target=lambda: heard.append(connection.verify_on_pad(PinEntry.for_cps()).sw))
     asking.start()
-    wait = WebDriverWait(driver, 10)
+    wait = WebDriverWait(driver, 30)
     wait.until(lambda found: found.find_elements(By.ID, "pin"))
     driver.switch_to.active_element.send_keys(pin + "\n")
     wait.until(lambda found: said in found.page_source)
-    asking.join(10)
+    asking.join(30)
     assert heard == [status]
 
 

@@ -27,7 +27,7 @@ class Browser:
 
     def ask(self, path: str, form: dict[str, object] | None = None, **headers: str) -> Answer:
         """One request."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
             if self.cookies:
                 sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())

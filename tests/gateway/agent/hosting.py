@@ -25,7 +25,7 @@ from reader.emulated import EmulatedReader
 from reader.slot import Card
 from reader.transport.tls import Identity
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 
 
 def until(reached: Callable[[], object], what: str = "it") -> None:

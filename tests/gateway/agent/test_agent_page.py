@@ -26,7 +26,7 @@ from reader.emulated import EmulatedReader
 from reader.pinpad import CANCELLED, TIMED_OUT, Digits, NotEntered, PinEntry
 from reader.transport.tls import Identity
 from tests.gateway.agent.browser import Browser
-from tests.gateway.agent.hosting import until
+from tests.gateway.agent.hosting import PATIENCE, until
 from tests.reader.byte_cards import EchoCard
 
 
@@ -67,7 +67,7 @@ class Asked:
         until(pins.open, "the question")
 
     def answer(self) -> Digits | NotEntered:
-        self._thread.join(5)
+        self._thread.join(PATIENCE)
         return self.answers[0]
 
 
@@ -237,7 +237,7 @@ def test_hostile_names_are_shown_as_text(page: AgentPage, browser: Browser) -> N
 )
 def test_odd_requests(page: AgentPage, raw: bytes) -> None:
     """Each is refused or hung up on, and the page goes on."""
-    with socket.create_connection(("127.0.0.1", page.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE) as client:
         client.sendall(raw.replace(b"H\r\n", f"127.0.0.1:{page.port}\r\n".encode(), 1))
         said = client.recv(65_536)
     assert not said or b" 40" in said or b" 50" in said

@@ -25,7 +25,7 @@ from reader.emulated import EmulatedReader
 from reader.errors import ReaderError
 from reader.pinpad import PinEntry
 from tests.card.factory import image
-from tests.gateway.agent.hosting import Hosting, until
+from tests.gateway.agent.hosting import PATIENCE, Hosting, until
 from tests.gateway.test_systemd import UNIT, judge
 from tests.reader.byte_cards import EchoCard
 
@@ -69,10 +69,10 @@ def test_the_pin_in_the_terminal(hosted: Hosting, tmp_path: Path) -> None:
         os.write(master, b"12x4\n")
         until(lambda: log.read_bytes().count(b"PIN of the card in the CPS slot") == 2, "the second prompt")
         os.write(master, b"1234\n")
-        asking.join(10)
+        asking.join(PATIENCE)
         assert heard == [0x9000]
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         said = log.read_text("utf-8")
         assert said.splitlines()[-1] == "stopped in good order; the readers are not lent any more."
         assert "1234" not in said
@@ -93,7 +93,7 @@ def test_no_terminal_to_ask_in(hosted: Hosting, tmp_path: Path) -> None:
     hosted.opens()
     command = [*PROGRAM, "--pin-terminal", "--config", str(settings_file(hosted, tmp_path))]
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 1
     assert "--pin-terminal needs a terminal in the foreground" in done.stderr
@@ -120,7 +120,7 @@ def test_a_reader_that_is_waited_for(hosted: Hosting) -> None:
     thread.start()
     until(lambda: slot.is_present)
     agent.stop()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert said.count("the reader is waited for: No reader.") == 1
 
@@ -137,7 +137,7 @@ def test_stopped_before_its_reader_comes(hosted: Hosting) -> None:
     thread = threading.Thread(target=agent.run, daemon=True)
     thread.start()
     agent.stop()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -182,7 +182,7 @@ def test_an_address_that_is_none(hosted: Hosting) -> None:
     thread.start()
     until(lambda: any("cannot be reached (that is no name of a machine)" in line for line in agent.lines))
     agent.stop()
-    thread.join(5)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 

@@ -17,7 +17,7 @@ from reader.agent.lobby import Lobby, Peer
 from reader.emulated import EmulatedReader
 from reader.pinpad import CANCELLED, TIMED_OUT, Digits, NotEntered, PinEntry
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 PEER = Peer("desk", "cabinet", 7, datetime(2099, 1, 1, tzinfo=UTC))
 
 

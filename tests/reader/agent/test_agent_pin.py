@@ -14,7 +14,7 @@ from reader.agent.borrowed import NotRelayed, PinStaysLocal
 from reader.emulated import EmulatedReader
 from reader.errors import CardRemoved, NoPinPad
 from reader.pinpad import PIN_INSTRUCTIONS, SW_CANCELLED, SW_LENGTH, SW_TIMED_OUT, PinEntry
-from tests.reader.agent.lines import Typist, away, until
+from tests.reader.agent.lines import PATIENCE, Typist, away, until
 from tests.reader.conftest import ScriptedCard
 
 VERIFY = "0020000108"
@@ -164,7 +164,7 @@ def test_a_gateway_that_stops_cancels_the_entry(scripted) -> None:
         asking.start()
         until(lambda: typist.asked, "the entry")
         agent.lobby.cancel_entries()
-        asking.join(5)
+        asking.join(PATIENCE)
         assert heard == [int.from_bytes(SW_CANCELLED)]
         assert card.commands == []
         assert connection.transmit(CommandAPDU(0, 0xB0, 0, 0, b"", 4)).sw == 0x9000
@@ -190,6 +190,6 @@ def test_a_cut_while_somebody_types(scripted) -> None:
         asking.start()
         until(lambda: typist.asked, "the entry")
         agent.cut()
-        asking.join(5)
+        asking.join(PATIENCE)
         assert wrong
         assert card.commands == []
