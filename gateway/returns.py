@@ -17,7 +17,7 @@ from gateway.records.noemie_file import NoemieReturn, parse_noemie
 from gateway.records.noemie_file import Payment as NoemiePayment
 from gateway.store.rows import Payment
 
-_OF_INSURERS = ("A", "D")
+_OF_INSURERS = ("A", "C", "D")
 
 
 def opener(practice: Practice) -> Opener:
@@ -61,7 +61,7 @@ def _payments(answer: NoemieReturn) -> Sequence[Payment]:
 
 
 def _payment(entry: NoemiePayment) -> Payment:
-    """An insurer (types A and D) answers for its own share; a caisse that refuses that share pays its own."""
+    """An insurer (types A, C, D) answers for its own share; a caisse that refuses that share pays its own."""
     complementary = entry.invoice_type in _OF_INSURERS
     share = entry.amc if complementary else entry.amo
     reject = next((one for one in entry.rejects if complementary or one.share == "O"), None)

@@ -85,7 +85,8 @@ class Remark:
 class Payment:
     """What is said of one invoice (entities 102 to 295).
 
-    `invoice_type`: F FSE, B degraded, D DRE, A what a caisse handed on to an insurer.
+    `invoice_type`: F FSE, B degraded, D DRE, A what a caisse handed on to an insurer; P and C for paper, of
+    the caisse and of an insurer.
     """
 
     invoice: int

@@ -157,22 +157,19 @@ class Authority:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", practice):
             raise InputError("the practice's name must be 1 to 40 letters, digits, - or _")
         stem = self.directory / "practices" / practice
-        if not stem.with_suffix(".cert.pem").exists():
-            stem.parent.mkdir(mode=0o700, exist_ok=True)
-            start = self.facturation.certificate.not_valid_before_utc
-            self._issue(stem, f"CABINET TEST {practice}", ("key_encipherment",), start)
-        key, certificate = _load_pair(stem)
-        return PracticeKeys(DecryptionKey(key, _der(certificate)))
+        return PracticeKeys(self._decryption(stem, f"CABINET TEST {practice}"))
 
     def party_key(self, number: str, address: str) -> DecryptionKey:
         """The decryption key of one organism or insurer (14 digits, mail address), issued at first use."""
         if not re.fullmatch(r"[0-9]{14}", number):
             raise InputError("an organism or an insurer has fourteen digits")
-        stem = self.directory / "parties" / number
+        return self._decryption(self.directory / "parties" / number, address)
+
+    def _decryption(self, stem: Path, name: str) -> DecryptionKey:
         if not stem.with_suffix(".cert.pem").exists():
             stem.parent.mkdir(mode=0o700, exist_ok=True)
             start = self.facturation.certificate.not_valid_before_utc
-            self._issue(stem, address, ("key_encipherment",), start)
+            self._issue(stem, name, ("key_encipherment",), start)
         key, certificate = _load_pair(stem)
         return DecryptionKey(key, _der(certificate))
 
