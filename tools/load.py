@@ -1,6 +1,7 @@
 """The benchmark: rates of this project beside the raw primitives of `cryptography`, in the same run.
 
-    python -m tools.load [crypto] [card] [receiver] [gateway] [price] [api] [pcsc] [postgres] [agent] [--json]
+    python -m tools.load [crypto] [card] [receiver] [gateway] [price] [api] [pcsc] [store] [postgres] [agent]
+                              [--json]
 
 Ratios are work done per second here divided by what the raw primitives alone would allow on the same bytes.
 """
@@ -59,6 +60,7 @@ from tools.load_api import api
 from tools.load_noemie import noemie
 from tools.load_pcsc import pcsc
 from tools.load_postgres import postgres
+from tools.load_store import store
 from tools.measure import core_seconds_each, in_turns, seconds_once
 from tools.receiver.config import ReceiverConfig
 from tools.receiver.service import assemble
@@ -352,6 +354,7 @@ PARTS: dict[str, Callable[[Rig], Figures]] = {
     "noemie": noemie,
     "api": hosted,
     "pcsc": lambda rig: pcsc(Bench(rig.bench.directory("readers"), rig.clock)),
+    "store": lambda rig: store(Bench(rig.bench.directory("store"), rig.clock)),
     "postgres": lambda _: postgres(),
     "agent": lambda rig: agent(Bench(rig.bench.directory("agent"), rig.clock)),
 }
