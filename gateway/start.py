@@ -125,6 +125,7 @@ def equip(
         files=files,
         optam=practice.optam,
         zone=practice.zone,
+        holidays=practice.holidays,
         practitioners=practice.practitioners,
         store=store,
     )

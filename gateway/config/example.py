@@ -14,7 +14,7 @@ _EXAMPLE = """\
 [practice]
 id = "cabinet"                        # a short name, never a person's name
 address = "cabinet@practice.test"     # lots leave under this address, returns come to it
-zone = "metropole"                    # metropole, antilles, guyane_reunion or mayotte
+zone = "metropole"                    # metropole, antilles, guyane_reunion or mayotte (holidays: README)
 optam = false                         # the practice has signed the OPTAM contract
 certificate = "keys/cabinet.cert.pem" # returns are encrypted to this certificate
 key = "keys/cabinet.key.pem"          # and opened with this key

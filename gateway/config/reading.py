@@ -28,6 +28,7 @@ from gateway.config.values import (
 )
 from gateway.errors import InputError
 from gateway.exchange.address import checked
+from gateway.exchange.calendar import TERRITORIES
 
 SECTIONS = (
     "practice", "reader", "receiver", "store", "trust", "mailbox", "inbox", "paper", "lots", "api", "page",
@@ -187,6 +188,7 @@ def _practice(section: Section, folders: Sequence[Path], *, apart: bool) -> Prac
             address=section.matching("address", _ADDRESS, "a mail address"),
             practitioners=practitioners,
             zone=section.one_of("zone", ZONES, "metropole"),
+            holidays=section.one_of("holidays", TERRITORIES, "") if section.holds("holidays") else "",
             optam=section.flag("optam"),
             certificate=certificates[0],
             key=keys[0],

@@ -21,7 +21,8 @@ class PracticeConfig:
 
     `practitioners`: national ids (8 and the RPPS number) whose CPS may work here; empty: every valid CPS.
     `other_certificates`, `other_keys`: pairs that stand beside the first while an old and a new one overlap.
-    `mailbox`, `inbox`, `paper`: its own folders.
+    `mailbox`, `inbox`, `paper`: its own folders. `holidays`: the territory whose public holidays count there,
+    "" when the zone tells it.
     """
 
     id: str
@@ -36,6 +37,7 @@ class PracticeConfig:
     paper: Path
     other_certificates: tuple[Path, ...] = ()
     other_keys: tuple[Path, ...] = ()
+    holidays: str = ""
 
 
 @dataclass(frozen=True, slots=True)

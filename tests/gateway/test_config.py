@@ -32,6 +32,17 @@ def test_the_example_loads(tmp_path: Path) -> None:
     assert config.retention_days == 90
 
 
+def test_holidays_of_a_territory() -> None:
+    """Named when the zone does not tell it; a territory nobody knows is refused with its line."""
+    assert parse_config(example_config(), HERE).practice.holidays == ""
+    text = example_config().replace("optam = false", 'optam = false\nholidays = "alsace_moselle"')
+    assert parse_config(text, HERE).practice.holidays == "alsace_moselle"
+    with pytest.raises(
+        InputError, match=r"line \d+, holidays of \[practice\] must be one of metropole, alsace"
+    ):
+        parse_config(text.replace("alsace_moselle", "atlantis"), HERE)
+
+
 def test_optional_keys_have_safe_defaults() -> None:
     """Without the optional keys: loopback only, modern profile, every valid CPS, legal retention."""
     text = "\n".join(
