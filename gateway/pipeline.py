@@ -121,12 +121,13 @@ def make_lots(practice: Practice, cps: CpsSession) -> list[SealedLot]:
     made: list[SealedLot] = []
     problems: list[GatewayError] = []
     mine = {situation.identifier for situation in cps.situations if situation.may_sign_lot}
-    for group in practice.store.fse_waiting(practice.id):
-        if group.practitioner in mine:
-            try:
-                made += _lots_of_group(practice, cps, group)
-            except GatewayError as problem:
-                problems.append(problem)
+    with practice.store.sealing(practice.id):
+        for group in practice.store.fse_waiting(practice.id):
+            if group.practitioner in mine:
+                try:
+                    made += _lots_of_group(practice, cps, group)
+                except GatewayError as problem:
+                    problems.append(problem)
     if problems:
         raise problems[0]
     return made

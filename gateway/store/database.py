@@ -100,6 +100,10 @@ class Backend(Protocol):
         """One transaction: durable when it is left without an error, undone otherwise."""
         ...
 
+    def alone_with(self, name: str) -> AbstractContextManager[None]:
+        """While this is held nobody else on this store holds the same name."""
+        ...
+
     def is_passing(self, problem: StoreError) -> bool:
         """Whether doing the same step again may help."""
         ...

@@ -38,7 +38,9 @@ NAME_SECONDS = 5
 """How long a gateway that starts waits for its name: the server may not know yet that its last run died."""
 
 _DIALECT: sa.Dialect = dialects.dialect()  # type: ignore[no-untyped-call]
-_OPENING, _NAMES = 0x56475354, 0x5647534E  # advisory locks: one gateway makes the tables; one per name
+_OPENING, _NAMES, _SEALING = 0x56475354, 0x5647534E, 0x5647534C
+"""Advisory locks: who makes the tables, the name of a gateway, who seals the lots of a practice."""
+
 _VIEWING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITING = "BEGIN; SET LOCAL enable_seqscan TO off"
 """A statement that was planned while its table was empty would read all of it for ever after: a step goes by
@@ -188,7 +190,7 @@ class PostgresDatabase:
                     self._engine.dispose()
                 raise
             finally:
-                held.close() if not raw.closed else held.invalidate()
+                held.invalidate() if raw.closed else held.close()
 
     def _begun(self, begin: str) -> PoolProxiedConnection:
         """A connection with a transaction open; one that the server has dropped meanwhile is replaced."""
@@ -221,6 +223,20 @@ class PostgresDatabase:
                 )
                 raise StoreError(sentence, code="unsure") from None
             raise problem from None
+
+    @contextmanager
+    def alone_with(self, name: str) -> Iterator[None]:
+        """While this is held nobody else, here or elsewhere, holds the same name; busy after a while."""
+        with self.translated():
+            held = self._begun("SELECT 1")
+            raw, key = raw_of(held), (_SEALING, name)
+            try:
+                raw.execute("SELECT pg_advisory_lock(%s, hashtext(%s))", key)
+                yield
+            finally:
+                with suppress(psycopg.Error):
+                    raw.execute("SELECT pg_advisory_unlock(%s, hashtext(%s))", key)
+                held.invalidate() if raw.closed else held.close()
 
     def is_passing(self, problem: StoreError) -> bool:
         """Whether doing the same step again may help: it met a step of another gateway, and lost."""

@@ -56,6 +56,7 @@ class SqliteFile:
         self.alone = True
         self._read_only = read_only
         self._guard = threading.RLock()
+        self._names: dict[str, threading.RLock] = {}
         self._broken = ""
         self._connection: Connection | None = None
         self._lock_file = None if read_only else _take_lock(self.path)
@@ -126,6 +127,14 @@ class SqliteFile:
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def alone_with(self, name: str) -> Iterator[None]:
+        """While this is held no other thread holds the same name."""
+        with self._guard:
+            lock = self._names.setdefault(name, threading.RLock())
+        with lock:
+            yield
 
     def is_passing(self, problem: StoreError) -> bool:
         """Whether doing the same step again may help: never here, one writer meets nobody."""

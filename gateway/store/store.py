@@ -172,6 +172,13 @@ class Store(Looking):
         with self._database.reading() as tx:
             return shares.recipient(tx, practice, number)
 
+    def sealing(self, practice: str) -> AbstractContextManager[None]:
+        """Held by who makes lots of a practice: another desk or gateway waits, then sees what is left.
+
+        StoreError (busy) when it waits for too long. A sheet is in one lot also without this.
+        """
+        return self._database.backend.alone_with(practice)
+
     def keep_lot(
         self, practice: str, sealed: SealedLot, fse_numbers: Sequence[int], *, demands: bool = False
     ) -> None:

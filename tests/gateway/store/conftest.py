@@ -32,14 +32,6 @@ def line(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Line]:
 
 
 @pytest.fixture
-def line_on_file(tmp_path: Path) -> Iterator[Line]:
-    """A store in an SQLite file."""
-    made = Line(tmp_path / "var")
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
 def line_on_server(tmp_path: Path) -> Iterator[Line]:
     """A store in a PostgreSQL database."""
     made = servers.line_on_postgres(tmp_path / "var")

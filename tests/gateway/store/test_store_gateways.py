@@ -104,6 +104,23 @@ def test_a_sheet_goes_into_one_lot(line_on_server: Line, gateways: list[Store]) 
     gateways[0].verify_audit()
 
 
+def test_one_gateway_seals_at_a_time(line_on_server: Line, gateways: list[Store]) -> None:
+    """All gateways make lots of what waits, at once: the first one does, the others find nothing left."""
+    numbers = line_on_server.keep(3)
+
+    def seal(store: Store) -> int:
+        with store.sealing(PRACTICE):
+            waiting = store.fse_waiting(PRACTICE)
+            for group in waiting:
+                store.keep_lot(PRACTICE, line_on_server.seal(list(group.numbers)), group.numbers)
+            return len(waiting)
+
+    assert sorted(at_once([lambda store=store: seal(store) for store in gateways])) == [0, 0, 1]  # type: ignore[misc, type-var]
+    assert gateways[0].fse_of_lot(PRACTICE, gateways[0].lot_list(PRACTICE)[0].id) == numbers
+    with gateways[0].sealing(PRACTICE), gateways[1].sealing("other"):
+        pass
+
+
 def test_a_sheet_is_kept_once(line_on_server: Line, gateways: list[Store]) -> None:
     """The same sheet, or two sheets under one number, from two gateways at once: one is kept."""
     for body in (None, b"another"):

@@ -32,7 +32,7 @@ DAY = START.date()
 WRITES = {
     "reserve_fse_number", "reserve_fse_numbers", "reserve_lot", "reserve_lots", "keep_lot", "sign_fse",
     "cancel", "twin_written", "keep_place", "post_receipt", "post_payment", "post_unreadable", "audit",
-    "verify_audit",
+    "verify_audit", "sealing",
 }  # fmt: skip
 
 
