@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with PostgresServer(options.parent) as server:
             url = server.create("gateway")
             print("a PostgreSQL server is ready; in the settings of a gateway, until Ctrl-C here:\n")
-            print(f'[store]\nurl = "{url}"\nkey = "gateway.key"', flush=True)
+            print(f'[store]\nurl = "{url}"\nkey = "gateway.key"\nowner = "gateway-1"', flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
         print("\nthe server is stopped and its data is removed")
