@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.clock import Clock
@@ -39,6 +39,7 @@ class OppositionPublisher:
         self._clock, self._told = clock, told
         self._guard = threading.Lock()
         self._seen: tuple[int, int] = (0, 0)
+        self._issued = datetime.min.replace(tzinfo=UTC)
 
     def publish(self) -> OppositionList:
         """Bring the list up to date: missing cards, the update of the day. TrustError for a damaged list."""
@@ -47,7 +48,7 @@ class OppositionPublisher:
             added = [one for one in self.declared() if current.lookup(one.serial) is None]
             if added or self._clock.now() - current.issued >= RENEWED_AFTER:
                 current = self._update(current, added)
-            self._seen = _stamp(self.path)
+            self._seen, self._issued = _stamp(self.path), current.issued
         self._told(current)
         return current
 
@@ -65,11 +66,9 @@ class OppositionPublisher:
         """Now and then: publish when the day is over, or when somebody else has written the list."""
         if not self.path.exists():
             return
-        if _stamp(self.path) != self._seen or self._is_old():
+        is_old = self._clock.now() - self._issued >= RENEWED_AFTER
+        if is_old or _stamp(self.path) != self._seen:
             self.publish()
-
-    def _is_old(self) -> bool:
-        return self._clock.now() - self.complete().issued >= RENEWED_AFTER
 
     def complete(self) -> OppositionList:
         """The present list; TrustError when its file is missing or damaged."""
