@@ -149,7 +149,7 @@ class BenchPanel:
     def pass_days(self, visit: Visit) -> Reply:
         """Time at the receiver."""
         text = visit.form.get("jours", "")
-        if not text.isdigit() or int(text) not in DAYS:
+        if text not in map(str, DAYS):
             raise InputError("jours: choose one of the buttons.")
         moved = self.advance(float(text))
         return go("/", visit, _WORDS[visit.texts.language]["passed"].format(n=text, moved=moved))

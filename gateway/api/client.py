@@ -97,6 +97,10 @@ class Client:
 
     # FSE and lots
 
+    def price_at_desk(self, act: Mapping[str, Any]) -> JsonObject:
+        """What this care act would come to with the cards at the desk; nothing is signed or kept."""
+        return self._asked("POST", "/fse/price", act, {})
+
     def bill(self, act: Mapping[str, Any], *, key: str | None = None) -> JsonObject:
         """Bill one care act with both cards: number, destination and price of the FSE that is kept."""
         return self.write("POST", "/fse", act, key=key)

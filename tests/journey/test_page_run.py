@@ -80,6 +80,8 @@ def test_the_printed_link_opens_the_page(running: tuple[subprocess.Popen[str], s
     assert ask("POST", "/banc/carte", cookie, urlencode({**form, "cle": "0" * 64})).status == 403
     for wrong in ({"fente": "x"}, {"faire": "inserer", "carte": "../../etc/passwd"}):
         assert ask("POST", "/banc/carte", cookie, urlencode({**form, **wrong})).status == 422
+    assert ask("POST", "/banc/jours", cookie, urlencode({"cle": key[1], "jours": "²"})).status == 422
+    assert ask("POST", "/banc/jours", cookie, urlencode({"cle": key[1], "jours": "5"})).status == 303
     code = re.search(r"page on \S+ with the code ([0-9A-Z-]{14})\n", said)
     assert code
     assert code[1] not in page

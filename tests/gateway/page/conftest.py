@@ -9,8 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from gateway.billing.tables import Tables
 from tests.gateway.page.visitor import PIN, Browser, Rig, open_rig
-from tools.bench import Bench
+from tools.bench import Bench, stolen_cards
+
+
+@pytest.fixture(scope="session", autouse=True)
+def read_once() -> Iterator[None]:
+    """Tables and shipped profiles do not change between two tests: they are read once."""
+    tables, stolen = Tables.load(), stolen_cards()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tools.bench.Tables.load", lambda: tables)
+        patch.setattr("tools.bench.stolen_cards", lambda: stolen)
+        yield
 
 
 @pytest.fixture(scope="session")
