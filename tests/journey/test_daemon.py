@@ -30,7 +30,7 @@ from tools.receiver.ledger import LEDGER_FILE, Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-PATIENCE = 20.0
+PATIENCE = 60.0
 STOP_SECONDS, RESTART_SECONDS, IDLE_MEGABYTES = 5.0, 5.0, 100
 
 
