@@ -21,6 +21,8 @@ from gateway.errors import ExchangeError, InputError
 MAX_REPLY_OCTETS = 64 * 1024
 
 _ENVELOPE = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,180}[A-Za-z0-9])?")
+_SIZE = re.compile(r"[0-9]{1,20}")
+"""The value of SIZE (RFC 1870 section 4: at most 20 digits, ASCII)."""
 
 
 class Transient(ExchangeError):
@@ -270,7 +272,7 @@ class _Session(smtplib.SMTP):
     def size_limit(self) -> int:
         """The largest message that the relay announced (RFC 1870); 0 when it did not."""
         text = self.esmtp_features.get("size", "") if self.does_esmtp else ""
-        return int(text) if text.isdigit() else 0
+        return int(text) if _SIZE.fullmatch(text) else 0
 
     def start(self, deadline: float) -> None:
         """A new call on this session: a new deadline, a new budget."""

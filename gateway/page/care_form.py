@@ -183,7 +183,7 @@ class CareForm:
         kept = tuple(line for line in self.acts if line.code.strip())
         if word == "ajouter" and len(kept) < MAX_ACTS:
             return replace(self, acts=(*kept, default))
-        if word == "retirer" and rest.isdigit():
+        if word == "retirer" and re.fullmatch(r"[0-9]{1,2}", rest):
             left = tuple(line for at, line in enumerate(self.acts) if at != int(rest))
             return replace(self, acts=left or (default,))
         if word == "favori":

@@ -143,9 +143,14 @@ def _age(form: CareForm, vitale: VitaleSeen) -> int | None:
 
 def number_of(visit: Visit) -> int:
     """The number in the address; StoreError (unknown) for what is none."""
-    if not _NUMBER.fullmatch(visit.parts[0]):
+    return read_number(visit.parts[0])
+
+
+def read_number(text: str) -> int:
+    """The number of a sheet as it is typed; StoreError (unknown) for what is none."""
+    if not _NUMBER.fullmatch(text):
         raise StoreError("no sheet has this number", code="unknown")
-    return int(visit.parts[0])
+    return int(text)
 
 
 def may_mend(state: FseState) -> bool:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from gateway.errors import GatewayError, StoreError
-from gateway.page.pages_new import may_mend, number_of
+from gateway.page.pages_new import may_mend, number_of, read_number
 from gateway.page.room import Room
 from gateway.page.said import payment_remedy, receipt_remedy, say
 from gateway.page.texts import Texts
@@ -66,8 +66,8 @@ class SheetPages:
     def listed(self, visit: Visit) -> Reply:
         """Sheets, newest first, those of a state when one is chosen; a number typed goes straight to it."""
         query, room = visit.query, visit.room
-        if (number := query.get("numero", "").strip()).isdigit() and len(number) < 10:
-            return go(f"/feuille/{int(number)}")
+        if number := query.get("numero", "").strip():
+            return go(f"/feuille/{read_number(number.lstrip('0'))}")
         group, after, on = query.get("etat", ""), query.get("suite", ""), _day(query.get("jour", ""))
         page = room.sheets(_states(group), after=after, limit=PAGE, on=on)
         return self.views.page(

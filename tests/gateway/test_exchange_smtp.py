@@ -290,6 +290,19 @@ def test_announced_size_is_respected(serve: Callable[..., tuple[Server, SmtpSend
     assert sum(line.upper().startswith("DATA") for line in server.seen) == 1
 
 
+@pytest.mark.parametrize("size", ["\u00b2", "9" * 5000, "-1", "1e3", ""])
+def test_a_size_that_is_no_number_is_none(serve: Callable[..., tuple[Server, SmtpSender]], size: str) -> None:
+    """A relay that announces nonsense as its SIZE has announced nothing: the mail leaves."""
+
+    def announce(peer: Peer, _verb: str) -> bool:
+        peer.sock.sendall(f"250-test\r\n250 SIZE {size}\r\n".encode("latin-1"))
+        return True
+
+    server, sender = serve(EHLO=announce)
+    sender.send(FROM, TO, MAIL)
+    assert server.mails == [MAIL]
+
+
 def test_helo_only_relay(serve: Callable[..., tuple[Server, SmtpSender]]) -> None:
     """A relay that knows only HELO is used all the same."""
     server, sender = serve(EHLO=reply("502 what"))

@@ -405,6 +405,7 @@ TEXTS: Mapping[str, str] = {
     "field.month": "Month",
     "field.pathway": "Care pathway",
     "field.nature": "Nature of insurance",
+    "field.third_party": "Third-party payment",
     "field.mode": "Securing mode",
     "field.attestation": "Attestation of rights",
     "field.complementary": "Complementary cover",

@@ -417,6 +417,7 @@ TEXTS: Mapping[str, str] = {
     "field.month": "Mois",
     "field.pathway": "Parcours de soins",
     "field.nature": "Nature d'assurance",
+    "field.third_party": "Tiers payant",
     "field.mode": "Mode de sécurisation",
     "field.attestation": "Attestation de droits",
     "field.complementary": "Complémentaire retenue",

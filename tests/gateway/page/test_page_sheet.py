@@ -86,6 +86,9 @@ def test_every_button_works_without_a_script(browser: Browser) -> None:
     assert 'name="a1-code"' not in browser.raw
     browser.send("", NEW, faire="prix", **fields(**{"a0-montant": "50,00"}))
     assert "dépassement" in browser.page
+    for odd in ("retirer-\u00b2", "retirer-" + "9" * 5000, "retirer-"):
+        assert browser.send("", NEW, faire=odd, **fields("DEQP003")) == 200, odd[:12]
+        assert 'value="DEQP003"' in browser.raw
 
 
 def test_what_is_wrong_names_its_field(browser: Browser) -> None:
@@ -99,11 +102,12 @@ def test_what_is_wrong_names_its_field(browser: Browser) -> None:
         ({"date": "hier"}, "donnez une date qui existe", "date"),
         ({"a0-code": ""}, "aucun acte n'est choisi", "a0-code"),
         ({"a0-code": "MEG"}, "moins de 6 ans", "a0-code"),
+        ({"tiers": "moitié"}, "Tiers payant : cette valeur", ""),
     ):
         assert sign(browser, **{"code": "G", **wrong} if "code" not in wrong else wrong) == 409, wrong
         assert sentence in browser.page, wrong
-        assert f'href="#{field}"' in browser.raw
-        assert re.search(rf'id="{field}"[^>]*aria-invalid="true"', browser.raw), wrong
+        assert not field or f'href="#{field}"' in browser.raw
+        assert not field or re.search(rf'id="{field}"[^>]*aria-invalid="true"', browser.raw), wrong
         assert browser.get("/feuille/1") == 404
 
 
@@ -224,6 +228,11 @@ def test_lists_have_pages_and_search(rig: Rig, browser: Browser, monkeypatch: py
     assert seen == ["5", "4", "3", "2", "1"]
     assert browser.get("/feuilles?numero=3") == 303
     assert browser.headers["location"] == "/feuille/3"
+    browser.get("/feuilles?numero=000000003")
+    assert browser.headers["location"] == "/feuille/3"
+    for odd in ("%C2%B2", "abc", "9" * 5000, "-1"):
+        assert browser.get(f"/feuilles?numero={odd}") == 404, odd
+        assert "Cela n'existe pas" in browser.page
     browser.get("/feuilles?etat=payees")
     assert "Aucune feuille ici" in browser.page
     browser.get("/feuilles?etat=a-envoyer")
