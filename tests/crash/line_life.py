@@ -103,7 +103,7 @@ class Gateway:
         try:
             port = int((self.root / "port").read_text())
         except FileNotFoundError:
-            raise Transient("the receiver is not up yet") from None
+            raise Transient("the receiver is not up yet", unreached=True) from None
         sender = SmtpSender("127.0.0.1", port)
         try:
             sender.send(envelope_from, envelope_to, raw)

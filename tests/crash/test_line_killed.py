@@ -40,7 +40,7 @@ RANDOM_LIVES, KILLS_PER_LIFE = 4, 8
 RESTART_SECONDS, HANG_SECONDS = 2.0, 30.0
 """What A1 promises of a start (counted: a busy machine is not the gateway's fault), and what is a hang."""
 
-BY_HAND = {"park", "release", "audit", "keep-answer", "sign-fse", "cancel", "twin-written"}
+BY_HAND = {"park", "release", "audit", "keep-answer", "sign-fse", "cancel", "twin-written", "take-reader"}
 """Steps that a person, a program or a refused lot makes: tests/crash/test_store_killed.py kills there."""
 
 GATEWAY_POINTS = [f"{step}-{place}" for step in STEPS for place in ("before", "after")] + [
