@@ -34,6 +34,10 @@ LEASE = timedelta(minutes=10)
 RELAY = "relay"
 """The name of the line to the relay, where there is only one."""
 
+NOTED_TOGETHER = 5
+"""So many lots that the relay took one after the other are noted in one transaction, a failure at once: who
+dies in between sends them again, and the receiver knows them."""
+
 RELAY_UNWELL = 3
 """After so many lots in a row that the relay did not take, the pass ends: the rest is not tried."""
 
@@ -71,6 +75,9 @@ class Opened:
     receipts: Sequence[Arl] = ()
     payments: Sequence[Payment] = field(default=(), repr=False)
 
+
+_Attempt = tuple[LotRow, GatewayError | None]
+_Noted = tuple[LotRow, LotState, GatewayError | None]
 
 Opener = Callable[[bytes], Opened]
 """Opens one raw message; raises a GatewayError with the reason when it is not to be believed."""
@@ -133,19 +140,23 @@ def send_due(
     if not claimed:
         return done
     moment = _Moment(clock, rng, backoff or Backoff(), relay, {line.name: line for line in store.breakers()})
-    waiting, untried, in_a_row = deque(claimed), list[str](), 0
+    waiting, untried, tried, in_a_row = deque(claimed), list[str](), list[_Attempt](), 0
     bears = 1 if lane is Lane.FRESH else OPENS
     with ThreadPoolExecutor(len(senders)) as lanes:
         while waiting and in_a_row < RELAY_UNWELL and not moment.is_relay_held:
             lots = [waiting.popleft() for _ in range(min(len(senders), len(waiting)))]
             left = [lot for lot in lots if not moment.has_failed(lot, bears)]
             untried += [lot.id for lot in lots if lot not in left]
-            failures = list(lanes.map(_send, senders, left))
-            for lot, state, failure in zip(left, _note(store, left, failures, moment), failures, strict=True):
+            tried += zip(left, lanes.map(_send, senders, left), strict=False)
+            if waiting and len(tried) < NOTED_TOGETHER and not any(failure for _, failure in tried):
+                in_a_row = 0 if left else in_a_row
+                continue
+            for lot, state, failure in _note(store, tried, moment):
                 in_a_row = 0 if state is LotState.SENT else in_a_row + 1
                 told(lot, state)
                 if of in (None, lot.practice):
                     done = _count(done, state, failure)
+            tried.clear()
     untried += [lot.id for lot in waiting]
     if untried:
         store.give_back(untried)
@@ -206,20 +217,21 @@ def _send(sender: Sender, lot: LotRow) -> GatewayError | None:
     return None
 
 
-def _note(
-    store: Store, lots: Sequence[LotRow], failures: Sequence[GatewayError | None], moment: _Moment
-) -> list[LotState]:
-    """Keep the outcomes of attempts made side by side, in one transaction."""
-    if len(lots) == 1:
-        return [_note_one(store, lots[0], failures[0], moment)]
-    attempts = list(zip(lots, failures, strict=True))
+def _note(store: Store, tried: Sequence[_Attempt], moment: _Moment) -> list[_Noted]:
+    """Keep the outcomes of these attempts in one transaction."""
+
+    def note() -> list[_Noted]:
+        return [(lot, _note_one(store, lot, failure, moment), failure) for lot, failure in tried]
+
+    if len(tried) <= 1:
+        return note()
     try:
         with store.batch():
-            return [_note_one(store, lot, failure, moment) for lot, failure in attempts]
+            return note()
     except StoreError as problem:
         if problem.code != "conflict":  # another gateway posts the receipt of one of them at this moment
             raise
-    return [_note_one(store, lot, failure, moment) for lot, failure in attempts]
+    return note()
 
 
 def _note_lines(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Moment) -> None:
