@@ -36,6 +36,9 @@ PRACTICES, LIMIT = 10_000, 1.6
 _IN_TURNS = (1, 2, 2, 1)
 """How many workers drain a copy, one measurement after the other; the better one of each counts."""
 
+_QUIET = 0.7
+"""Below this load the machine has two cores to spare, which is what two workers want."""
+
 _TEMPLATE, _PARTS = "full", 10
 _END = b"\r\n.\r\n"
 
@@ -52,6 +55,8 @@ class Drained:
 
 def postgres(practices: int = PRACTICES) -> dict[str, float]:
     """`postgres_two_worker_ratio`: lots per second of two workers over those of one."""
+    if (busy := os.getloadavg()[0]) > _QUIET:
+        _say(f"this machine does other things (load {busy:.1f}): two workers share what is left of it")
     with PostgresServer() as server, tempfile.TemporaryDirectory(prefix="vitale-key-") as folder:
         key = str(Path(folder) / "key")
         began = time.perf_counter()
