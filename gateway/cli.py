@@ -33,6 +33,7 @@ COMMANDS = {
     "paper": "print the paper twin of an FSE made without a Vitale",
     "abroad": "print the paper sheet of a person insured in another state",
     "doctor": "what is wrong with this set-up, and what to do about it",
+    "rehearse": "try a new certificate of the practice or the receiver before it is in force",
     "backup": "the store as it is now, checked, while the gateway works",
     "restore": "the store of a backup in place of the one that is lost",
     "completion": "a script that completes all this in bash, zsh or tcsh",

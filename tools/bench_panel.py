@@ -33,10 +33,10 @@ _WORDS = {
         "usual": "Cartes ordinaires",
         "outcomes": "Cartes qui décident de la suite",
         "days": "Faire passer le temps chez les caisses",
-        "day": "{n} jour(s)",
+        "day": "{n} jour{s}",
         "inserted": "{name} est dans la fente.",
         "removed": "La fente est vide.",
-        "passed": "{n} jour(s) ont passé : {moved} paiement(s) se rapprochent.",
+        "passed": "Jours passés : {n} ; paiements qui se rapprochent : {moved}.",
         "portal": "Portail de l'assuré et du contrôleur",
         "code": "code",
     },
@@ -51,10 +51,10 @@ _WORDS = {
         "usual": "Usual cards",
         "outcomes": "Cards that decide the outcome",
         "days": "Let time pass at the caisses",
-        "day": "{n} day(s)",
+        "day": "{n} day{s}",
         "inserted": "{name} is in the slot.",
         "removed": "The slot is empty.",
-        "passed": "{n} day(s) passed: {moved} payment(s) come nearer.",
+        "passed": "Days passed: {n}; payments that come nearer: {moved}.",
         "portal": "Portal of the insured and of the controller",
         "code": "code",
     },
@@ -81,7 +81,8 @@ _PANEL = """\
 <form method="post" action="/banc/jours" class="line">
 <input type="hidden" name="cle" value="{{ key }}"><span>{{ w.days }}</span>
 {% for n in days %}
-<button name="jours" value="{{ n }}" id="banc-jours-{{ n }}">{{ w.day.format(n=n) }}</button>
+<button name="jours" value="{{ n }}" id="banc-jours-{{ n }}">\
+{{ w.day.format(n=n, s='s' if n > 1 else '') }}</button>
 {% endfor %}
 </form>
 {% for words, address, code in links %}
