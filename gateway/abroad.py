@@ -146,7 +146,7 @@ class PaperAct:
         )
 
 
-# INVENTED(foreign-sheet): no public form found for the foreign insured: fields of the European card and R161-42.
+# INVENTED(foreign-sheet): no public form for the foreign insured; fields of the European card and R161-42.
 def paper_sheet(asked: PaperAct, place: Place, priced: Price) -> str:
     """The text for the caisse of the place of care, in French, lines of at most 70 characters."""
     who, insured, act = place.practitioner, asked.insured, asked.act

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _OF_CLASS: Mapping[str, str] = {
-    "E": "do not send this lot again: check that [receiver] certificate is the one in force, wait for payments "
-    "of these sheets (some organisms process what they reject so), then bill again those that are not paid",
+    "E": "do not send this lot again: check that [receiver] certificate is the one in force, wait for "
+    "payments of these sheets (some organisms process what they reject so), then bill again those not paid",
     "F": "this is a mistake of the software: report it, then bill the sheets of this lot again",
     "D": "look for the earlier receipt of the same sheets first: the organism has this number already",
     "L": "this is a mistake of the software: report it, then bill the sheets of this lot again",

@@ -27,7 +27,7 @@ def test_a_regime_that_is_no_more() -> None:
 
 @pytest.mark.parametrize("centre", ["0601", "0617"])
 def test_students_are_in_the_general_scheme(centre: str) -> None:
-    """A student's centre takes care of August 2019; from September on the card that shows it is out of date."""
+    """A student's centre takes care of August 2019; from September on a card with it is out of date."""
     assert recipient("01", "349", centre, date(2018, 9, 1)) == "349"
     assert recipient("01", "349", centre, date(2019, 8, 31)) == "349"
     for day in (date(2019, 9, 1), date(2026, 11, 20), date.max):
