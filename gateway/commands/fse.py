@@ -46,7 +46,11 @@ def _list(options: argparse.Namespace, store: Store, practice: str) -> None:
         print(json.dumps({"fse": [as_json(asdict(row)) for row in rows]}, ensure_ascii=False))
         return
     headings = ("FSE", "made", "acts", "state", "base", "AMO", "AMC", "patient", "before", "why")
-    show(headings, [_line(row) for row in rows], "no FSE is kept yet")
+    show(headings, [_line(row) for row in rows], _nothing(options.state))
+
+
+def _nothing(states: list[str] | None) -> str:
+    return f"no FSE is {' or '.join(states)} now" if states else "no FSE is kept yet"
 
 
 def _line(row: FseRow) -> tuple[object, ...]:

@@ -18,6 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def work(options: argparse.Namespace) -> int:
     """Write the file; one that exists is not touched."""
     target: Path = options.folder / SETTINGS
+    if options.folder.exists() and not options.folder.is_dir():
+        raise InputError(f"{options.folder} is no folder: choose another name.")
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
         with target.open("x", encoding="utf-8") as file:
@@ -25,6 +27,6 @@ def work(options: argparse.Namespace) -> int:
     except FileExistsError:
         raise InputError(f"{target} exists: edit it, or choose another folder.") from None
     except OSError as problem:
-        raise InputError(f"{target} cannot be written ({problem.strerror}).") from None
+        raise InputError(f"{target} cannot be written ({problem.strerror}): choose another folder.") from None
     print(f"{target} written: edit it, then run vitale-gateway serve --config {target}")
     return 0

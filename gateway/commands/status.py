@@ -10,7 +10,7 @@ from dataclasses import asdict
 from gateway.clock import SystemClock
 from gateway.commands.opened import store_of
 from gateway.commands.table import as_json
-from gateway.commands.typed import json_option, practice_option, settings_option
+from gateway.commands.typed import json_option, practice_of, practice_option, settings_option
 from gateway.exchange.calendar import legal_day
 from gateway.store.figures import Due, Urgency
 from gateway.store.store import Store
@@ -26,8 +26,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def work(options: argparse.Namespace) -> int:
     """Look at the store; a gateway that runs is not disturbed."""
     config, store = store_of(options, read_only=True)
-    practices = [options.practice] if options.practice else [one.id for one in config.practices]
     with closing(store):
+        practices = (
+            [practice_of(config, options)] if options.practice else [one.id for one in config.practices]
+        )
         if options.json:
             print(json.dumps(_content(store, practices, options.practice), ensure_ascii=False))
         else:

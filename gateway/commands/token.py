@@ -42,6 +42,6 @@ def work(options: argparse.Namespace) -> int:
         tokens.revoke(options.name)
         print(f"the token of {options.name} is taken back")
     else:
-        for entry in tokens.entries():
-            print(f"{entry.name:40} {entry.practice:20} {entry.made[:10]}")
+        lines = [f"{entry.name:40} {entry.practice:20} {entry.made[:10]}" for entry in tokens.entries()]
+        print("\n".join(lines) or "no software has a token: vitale-gateway token new NAME makes one")
     return 0

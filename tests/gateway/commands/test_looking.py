@@ -86,6 +86,8 @@ def test_sheets_in_one_state(screen: Screen) -> None:
         with pytest.raises(SystemExit) as ended:
             screen("fse", *wrong)
         assert ended.value.code == 2
+    assert screen("fse", "--state", "CANCELLED", "--state", "RECTIFIED") == 0
+    assert screen.out.strip() == "no FSE is CANCELLED or RECTIFIED now"
 
 
 def test_one_sheet(screen: Screen) -> None:
@@ -225,6 +227,36 @@ def test_status_says_what_is_due(screen: Screen) -> None:
     assert "fse 4 (SIGNED) late: 2026-03-12" in screen.out
     assert screen("status", "--json", "--practice", PRACTICE) == 0
     assert json.loads(screen.out)["due"][PRACTICE]["late"] >= 1
+
+
+def test_status_of_a_practice_that_is_not_there(screen: Screen) -> None:
+    """A practice that the settings do not have is refused: it is not one where nothing is kept."""
+    for form in ([], ["--json"]):
+        assert screen("status", "--practice", "cabinett", *form) == 1
+        assert screen.out == ""
+        assert "no practice 'cabinett' in the settings: they have cabinet" in screen.err
+    assert screen("status", "--practice", PRACTICE) == 0
+    assert "PAID" in screen.out
+
+
+def test_no_token_yet(screen: Screen) -> None:
+    """token list: who has one, or that nobody has and how to make one."""
+    with screen._settings.open("a", encoding="utf-8") as file:
+        file.write(f'\n[api]\nport = 8420\ntokens = "{screen._settings.stem}-tokens.json"\n')
+    assert screen("token", "list") == 0
+    assert "token new NAME makes one" in screen.out
+    assert screen("token", "new", "till") == 0
+    assert screen("token", "list") == 0
+    assert screen.out.split()[:2] == ["till", PRACTICE]
+
+
+def test_settings_go_into_a_folder_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """init: a file where the folder should be is called what it is; a new folder is made."""
+    (tmp_path / "file").touch()
+    assert main(["init", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err.endswith("file is no folder: choose another name.\n")
+    assert main(["init", str(tmp_path / "new" / "folder")]) == 0
+    assert (tmp_path / "new" / "folder" / "vitale-gateway.toml").is_file()
 
 
 def test_backup_and_back(screen: Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
