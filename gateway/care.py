@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from card.layout.tree import LayoutError
@@ -56,12 +57,25 @@ def parse_act(raw: bytes, name: str) -> Mapping[str, Any]:
     if len(raw) > MAX_ACT:
         raise InputError(f"{name}: more than {MAX_ACT} bytes; give one care act per file.")
     try:
-        data = json.loads(raw.decode("utf-8-sig"))  # some editors begin a file with a byte order mark
+        text = raw.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+        data = json.loads(text, object_pairs_hook=partial(_once_each, name))
     except (ValueError, RecursionError):
         raise InputError(f"{name}: this is not JSON in UTF-8; write one JSON object.") from None
     if not isinstance(data, dict):
         raise InputError(f"{name}: this is not a JSON object; write one JSON object.")
     return data
+
+
+def _once_each(name: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose fields are there once: of two amounts under one name neither is meant for sure."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [field for field, _ in pairs]
+        twice = next(field for field in names if names.count(field) > 1)
+        raise InputError(
+            f"{name}: the field {twice[:40]!r} is there twice in one object; leave one of them out."
+        )
+    return found
 
 
 def cards_of(data: Mapping[str, Any]) -> tuple[str, ...]:

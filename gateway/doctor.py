@@ -154,7 +154,12 @@ def _disk(visit: Visit) -> Said:
 def _rights(visit: Visit) -> Said:
     """Folders can be written, and nobody else reads keys."""
     for folder in _folders(visit.config):
-        if not os.access(_nearest(folder), os.W_OK | os.X_OK):
+        if folder.exists() and not folder.is_dir():
+            yield (
+                Level.BAD,
+                f"{folder} is a file, and a folder is needed there: correct its path in the settings",
+            )
+        elif not os.access(_nearest(folder), os.W_OK | os.X_OK):
             yield Level.BAD, f"{folder} cannot be written by this user: correct its owner or its rights"
     for secret in _secrets(visit.config):
         if secret.exists() and stat.S_IMODE(secret.stat().st_mode) & 0o077:

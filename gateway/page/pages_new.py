@@ -81,10 +81,10 @@ class NewPages:
     def act(self, visit: Visit) -> Reply:
         """Any button of the form: change it, price it, or sign."""
         form = CareForm.of_form(visit.form, visit.room.today.isoformat())
-        if not _KEY.fullmatch(form.key):
-            form = replace(form, key=_new_key(visit.room))
         mends = number_of(visit) if visit.parts else 0
         do = visit.form.get("faire", "prix")
+        if not _KEY.fullmatch(form.key):  # nothing is signed under a key that no second click could share
+            form, do = replace(form, key=_new_key(visit.room)), "prix" if do == "signer" else do
         if do != "signer":
             return self._show(visit, form.changed(do, ActLine()), mends)
         return self._sign(visit, form, mends)

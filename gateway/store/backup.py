@@ -114,8 +114,13 @@ def backup(url: str, folder: Path, clock: Clock, *, key: str = "", key_folder: P
 
 
 def backups(folder: Path) -> list[Backup]:
-    """The backups in a folder that are whole, the oldest first."""
-    return [read_backup(path) for path in sorted(folder.glob("vitale-*Z")) if (path / _MANIFEST).is_file()]
+    """The backups in a folder, the oldest first; StoreError when one of them is damaged."""
+    return [read_backup(path) for path in backup_folders(folder)]
+
+
+def backup_folders(folder: Path) -> list[Path]:
+    """Where the backups in a folder are, the oldest first, each to be read with `read_backup`."""
+    return [path for path in sorted(folder.glob("vitale-*Z")) if (path / _MANIFEST).is_file()]
 
 
 def read_backup(path: Path) -> Backup:
@@ -126,7 +131,7 @@ def read_backup(path: Path) -> Backup:
             raise StoreError(f"the backup {path} is of a later release: use that one", code="backup")
         said |= {"path": path, "made_at": datetime.fromisoformat(said["made_at"])}
         return Backup(**said)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         sentence = "is no whole backup: name a folder that `backup` has made, such as vitale-20260302T090000Z"
         raise StoreError(f"{path} {sentence}", code="backup") from None
 

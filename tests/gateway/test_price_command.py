@@ -55,6 +55,16 @@ def test_json_of_a_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert err == ""
 
 
+def test_a_field_that_is_there_twice(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two charges under one name neither is taken: the request is refused, and named."""
+    text = file.read_text("utf-8").replace(
+        '"charged_cents": 5000', '"charged_cents": 5000, "charged_cents": 9000'
+    )
+    file.write_text(text, encoding="utf-8")
+    assert main(["price", str(file)]) == 1
+    assert "the field 'charged_cents' is there twice" in capsys.readouterr().err
+
+
 def test_standard_input(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ from tools.bench import Bench
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 THIRD_PARTIES = ("none", "amo", "full")
+OF_THE_PATIENT = ("ald", "pregnancy_month")
 LONG_NUMBER = re.compile(r"\d{13}")
 SEVERITY = ("paid", "signalled", "partial", "refused")
 MARK = "<!-- deciding cards -->"
@@ -73,7 +74,7 @@ def open_with(world: Path, tmp_path: Path) -> Iterator[Callable[..., Flow]]:
 
 def care(flow: Flow, third_party: str, extra: Mapping[str, object]) -> CareAct:
     """A consultation of today, and what the outcome needs to be said of it."""
-    patient = {name: extra[name] for name in ("ald", "pregnancy_month") if name in extra}
+    patient = {name: extra[name] for name in OF_THE_PATIENT if name in extra}
     data: dict[str, Any] = {"date": flow.today.isoformat(), "acts": [{"code": "G"}], "beneficiary": patient}
     return CareAct.from_json({**data, "nature": extra.get("nature", "maladie"), "third_party": third_party})
 
@@ -220,7 +221,10 @@ def row(name: str) -> str:
     outcome = outcome_of(name)
     results = list(dict.fromkeys(outcome.results[kind] for kind in THIRD_PARTIES))
     shown = results[0] if len(results) == 1 else " / ".join(outcome.results[kind] for kind in THIRD_PARTIES)
-    needs = f" (act with `{json.dumps(dict(outcome.act))[1:-1]}`)" if outcome.act else ""
+    patient = {name: value for name, value in outcome.act.items() if name in OF_THE_PATIENT}
+    said = {name: value for name, value in outcome.act.items() if name not in patient}
+    said |= {"beneficiary": patient} if patient else {}
+    needs = f" (act with `{json.dumps(said)[1:-1]}`)" if said else ""
     where = f"{outcome.stage} `{outcome.code}`" if outcome.code else outcome.stage
     return f"| `{name}` | {outcome.says}{needs} | {where} | {shown} |\n"
 

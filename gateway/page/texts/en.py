@@ -30,7 +30,7 @@ TEXTS: Mapping[str, str] = {
     "error.title": "This cannot be done",
     "error.back": "Back to the desk",
     "error.none": "There is no such page.",
-    "error.form": "This form has expired: go back to its page and send it again.",
+    "error.form": "This form has expired: go back to its page and send it again (it needs its cookies).",
     "error.mistake": "The gateway made a mistake here: nothing that was signed is lost. Please report it.",
     "desk.slots": "Card reader",
     "desk.refresh": "Refresh",

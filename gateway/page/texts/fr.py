@@ -30,7 +30,7 @@ TEXTS: Mapping[str, str] = {
     "error.title": "Ce n'est pas possible",
     "error.back": "Retour au bureau",
     "error.none": "Cette page n'existe pas.",
-    "error.form": "Ce formulaire a expiré : revenez à la page et envoyez-le de nouveau.",
+    "error.form": "Ce formulaire a expiré : revenez à la page et envoyez-le de nouveau (elle a besoin de ses cookies).",
     "error.mistake": "La passerelle a fait une erreur ici : rien n'est perdu de ce qui était signé. Signalez-le.",
     # The desk
     "desk.slots": "Lecteur de cartes",

@@ -137,6 +137,11 @@ def open_key(world: Path) -> None:
     (world / "authority/practices/demo.key.pem").chmod(0o644)
 
 
+def file_for_folder(world: Path) -> None:
+    """The inbox is a file."""
+    edit(world, 'directory = "inbox"', 'directory = "opposition.txt"')
+
+
 def no_list(world: Path) -> None:
     """No opposition list was ever fetched."""
     (world / "opposition.txt").unlink()
@@ -196,6 +201,7 @@ BROKEN = {
     no_key: ("keys", "demo.key.pem cannot be read"),
     another_key: ("keys", "is not the key of"),
     open_key: ("rights", "chmod 600"),
+    file_for_folder: ("rights", "is a file, and a folder is needed there"),
     no_list: ("keys", "there is no opposition list"),
     damaged_list: ("keys", "the opposition list is damaged or incomplete: fetch it again"),
     no_root: ("keys", "install the authority's root"),

@@ -265,6 +265,11 @@ def test_backup_and_back(screen: Screen, tmp_path: Path, monkeypatch: pytest.Mon
     assert screen("backup", "copies", "--key-folder", "elsewhere") == 0
     assert screen("backup", "copies", "--list", "--json") == 0
     [made] = json.loads(screen.out)["backups"]
+    damaged = tmp_path / "copies" / "vitale-20200101T000000Z"
+    damaged.mkdir()
+    (damaged / "manifest.json").write_text("{}")
+    assert screen("backup", "copies", "--list") == 1
+    assert (made["path"] in screen.out, "20200101" in screen.err) == (True, True)
     assert screen("cancel", "4") == 0
     assert screen("restore", made["path"]) == 1
     assert "--over" in screen.err

@@ -131,6 +131,17 @@ def test_a_double_click_makes_one_sheet(rig: Rig, browser: Browser) -> None:
     assert len(rig.practice.store.fse_list()) == 2
 
 
+@pytest.mark.parametrize("unique", ["", "short", "x" * 400])
+def test_nothing_is_signed_without_its_key(rig: Rig, browser: Browser, unique: str) -> None:
+    """A form whose key was taken out is shown again with a new one, which then signs one sheet."""
+    browser.get(NEW)
+    body = urlencode({"cle": browser.hidden("cle"), "unique": unique, "faire": "signer", **fields()})
+    assert browser.ask("POST", NEW, body) == 200
+    assert rig.practice.store.fse_list() == []
+    assert sign(browser) == 303
+    assert len(rig.practice.store.fse_list()) == 1
+
+
 def test_a_card_that_is_pulled_out_stops_nothing_else(rig: Rig, browser: Browser) -> None:
     """Signer without the card: a sentence, what was typed is still there; with the card back it is signed."""
     browser.get(f"{NEW}?actes=G")
