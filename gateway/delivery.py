@@ -140,13 +140,13 @@ def send_due(
     if not claimed:
         return done
     moment = _Moment(clock, rng, backoff or Backoff(), relay, {line.name: line for line in store.breakers()})
-    waiting, untried, tried, in_a_row = deque(claimed), list[str](), list[_Attempt](), 0
+    waiting, untried, tried, in_a_row = deque(claimed), list[LotRow](), list[_Attempt](), 0
     bears = 1 if lane is Lane.FRESH else OPENS
     with ThreadPoolExecutor(len(senders)) as lanes:
         while waiting and in_a_row < RELAY_UNWELL and not moment.is_relay_held:
             lots = [waiting.popleft() for _ in range(min(len(senders), len(waiting)))]
             left = [lot for lot in lots if not moment.has_failed(lot, bears)]
-            untried += [lot.id for lot in lots if lot not in left]
+            untried += [lot for lot in lots if lot not in left]
             tried += zip(left, lanes.map(_send, senders, left), strict=False)
             if waiting and len(tried) < NOTED_TOGETHER and not any(failure for _, failure in tried):
                 in_a_row = 0 if left else in_a_row
@@ -157,9 +157,11 @@ def send_due(
                 if of in (None, lot.practice):
                     done = _count(done, state, failure)
             tried.clear()
-    untried += [lot.id for lot in waiting]
+    untried += waiting
     if untried:
-        store.give_back(untried)
+        store.give_back([lot.id for lot in untried])
+        for lot in untried:
+            _give_try_back(store, lot, moment)
     return done
 
 
@@ -236,7 +238,8 @@ def _note(store: Store, tried: Sequence[_Attempt], moment: _Moment) -> list[_Not
 
 def _note_lines(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Moment) -> None:
     """Keep what an attempt tells of relay and domain; lines that work as ever cost nothing."""
-    for name, reason in moment.judge(lot, failure):
+    told = dict(moment.judge(lot, failure))
+    for name, reason in told.items():
         before = moment.lines.get(name)
         if reason:
             moment.failed_here[name] += 1
@@ -246,6 +249,15 @@ def _note_lines(store: Store, lot: LotRow, failure: GatewayError | None, moment:
         elif before is not None:
             del moment.lines[name]
             store.note_line(name, None)
+    if domain_line(lot.recipient) not in told:
+        _give_try_back(store, lot, moment)
+
+
+def _give_try_back(store: Store, lot: LotRow, moment: _Moment) -> None:
+    """Nothing was learned of the lot's domain: when it is held, its one try is not spent."""
+    line = moment.lines.get(domain_line(lot.recipient))
+    if line is not None and line.is_held and not moment.failed_here[line.name]:
+        store.note_line(line.name, replace(line, next_attempt_at=moment.clock.now()))
 
 
 def _note_one(store: Store, lot: LotRow, failure: GatewayError | None, moment: _Moment) -> LotState:

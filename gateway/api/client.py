@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -191,11 +191,11 @@ class Client:
     ) -> JsonObject:
         try:
             answer = self._send(method, path, body, headers)
-            raw = answer.read(MAX_ANSWER)
+            raw = _whole(answer)
         except NO_ANSWER:  # the same once more: nothing is done twice
             self._connection.close()
             answer = self._send(method, path, body, headers)
-            raw = answer.read(MAX_ANSWER)
+            raw = _whole(answer)
         if not 200 <= answer.status < 300:
             raise _problem(answer.status, raw)
         content: JsonObject = json.loads(raw)
@@ -212,6 +212,15 @@ class Client:
         except NO_ANSWER:
             self._connection.close()
             raise
+
+
+def _whole(answer: HTTPResponse) -> bytes:
+    """The body of an answer; IncompleteRead when the connection ended before its end."""
+    promised = answer.length
+    raw = answer.read(MAX_ANSWER)
+    if promised is not None and len(raw) < min(promised, MAX_ANSWER):
+        raise IncompleteRead(raw, promised - len(raw))
+    return raw
 
 
 def _problem(status: int, raw: bytes) -> ApiProblem:

@@ -28,6 +28,11 @@ _KEEP = sa.text(
     "next_attempt_at = excluded.next_attempt_at, reason = excluded.reason"
 )
 _FORGET = sa.delete(breaker).where(breaker.c.name == sa.bindparam("b_name"))
+_DUE = (
+    sa.update(breaker)
+    .where(breaker.c.next_attempt_at > sa.bindparam("b_now"))
+    .values(next_attempt_at=sa.bindparam("b_now"))
+)
 _HOLD = (
     sa.update(breaker)
     .where((breaker.c.name == sa.bindparam("b_name")) & (breaker.c.next_attempt_at == sa.bindparam("b_was")))
@@ -68,6 +73,11 @@ def hold_one_try(tx: Transaction, line: Breaker, now: datetime) -> bool:
     """Take the one try of a half-open line; False when another gateway has just taken it."""
     times = {"b_was": stamp(line.next_attempt_at), "b_until": stamp(now + ONE_TRY)}
     return tx.run(_HOLD, {"b_name": line.name, **times}).rowcount == 1
+
+
+def due_again(tx: Transaction) -> None:
+    """A gateway begins: every line has its one try now, also one that an earlier run died in."""
+    tx.run(_DUE, {"b_now": tx.at})
 
 
 def shown(tx: Transaction, rows: Sequence[LotRow]) -> list[LotRow]:

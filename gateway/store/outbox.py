@@ -266,8 +266,9 @@ def recover(tx: Transaction, owner: str, *, alone: bool) -> int:
     """After a stop: what this gateway had claimed is due, and everything claimed where it is alone. How many.
 
     Other gateways of the same store go on with what they claimed; what one of them left when it died is due
-    when its lease ends.
+    when its lease ends. Lines that fail are tried once, at once: whoever starts a gateway wants to know.
     """
+    breakers.due_again(tx)
     if alone:
         return tx.run(_STRANDED, {"b_now": tx.at}).rowcount
     return tx.run(_STRANDED_HERE, {"b_now": tx.at, "b_owner": owner}).rowcount

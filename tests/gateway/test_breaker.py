@@ -195,13 +195,40 @@ def test_a_first_failure_gives_the_rest_of_the_domain_to_the_other_lane(network:
 
 
 def test_a_line_outlives_the_gateway(network: Network) -> None:
-    """Started again, the gateway knows the held line, its next attempt and its reason, and tries nothing."""
+    """Started again, the gateway knows the held line and its reason, and tries it once, at once."""
     network.ill = {MSA}
     network.hold(MSA, MSA)
-    before = network.breaker(MSA)
+    before, now = network.breaker(MSA), network.line.clock.now()
+    assert before is not None
     network.line.reopen()
-    assert network.breaker(MSA) == before
-    assert network.turn() == []
+    assert network.breaker(MSA) == replace(before, next_attempt_at=now)
+    assert network.turn() == [MSA]
+    assert network.turn(pause=timedelta()) == []
+
+
+def test_a_kill_in_the_one_try_holds_nothing_up(network: Network) -> None:
+    """The gateway dies while it tries a held line: started again it tries at once, and all leave."""
+    network.ill = {MSA}
+    network.hold(MSA, MSA)
+    network.line.clock.advance(LONGEST)
+    assert len(network.line.store.claim_due(network.line.clock.now(), 20, LEASE, RELAY)) == 1
+    network.ill = set()
+    network.line.reopen()
+    assert network.turn() == [MSA]
+    assert network.breaker(MSA) is None
+
+
+def test_the_one_try_of_a_domain_is_not_spent_on_a_relay(network: Network) -> None:
+    """The relay is away at that moment: when it is back the domain is tried at once, not in a minute."""
+    network.ill = {MSA}
+    network.hold(MSA, MSA)
+    network.line.clock.advance(LONGEST)
+    network.down = True
+    assert network.turn() == [MSA]
+    network.down, network.ill = False, set()
+    network.lot(MSA)
+    assert network.turn() == [MSA]
+    assert network.breaker(MSA) is None
 
 
 def test_next_attempt_and_reason_are_shown(network: Network) -> None:

@@ -14,7 +14,7 @@ from threading import Event, Thread
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -98,7 +98,7 @@ class Practice:
         def is_said(seen: webdriver.Chrome) -> bool:
             try:
                 return any(text in found.text for found in seen.find_elements(By.CSS_SELECTOR, css))
-            except StaleElementReferenceException:
+            except WebDriverException:
                 return False  # the piece was refreshed just now
 
         WebDriverWait(self.browser, PATIENCE).until(is_said, f"{text!r} is not said in {css}")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +202,30 @@ def test_locking_waits_for_the_sheet_in_hand(rig: Rig, client: Client) -> None:
     numbers = {number for number in done if isinstance(number, int)}
     assert {row.number for row in rig.practice.store.fse_list()} == numbers
     assert {code for code in done if isinstance(code, str)} <= {"pin-needed", "slot-taken", "card-removed"}
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
+    """The gateway dies behind the head of its answer: the same request goes out once more, under its key."""
+    whole = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"number":1}'
+    asked: list[bytes] = []
+
+    def serve(server: socket.socket) -> None:
+        for answer in (whole[:-12], whole[:-5], whole, whole):
+            peer, _ = server.accept()
+            with peer:
+                asked.append(peer.recv(65_536))
+                peer.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        with Client("127.0.0.1", server.getsockname()[1], "token", timeout=20) as client:
+            with pytest.raises(HTTPException):  # broken off twice: the caller decides
+                client.cancel(1)
+            assert client.cancel(1) == {"number": 1}
+            client.close()
+            assert client.cancel(1) == {"number": 1}
+        thread.join()
+    keys = [re.search(rb"Idempotency-Key: (\w+)", one)[1] for one in asked]  # type: ignore[index]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,7 @@ def read_once() -> Iterator[None]:
     """Tables and shipped profiles do not change between two tests: they are read once."""
     tables, stolen = Tables.load(), stolen_cards()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tools.bench.Tables.load", lambda: tables)
+        patch.setattr("tools.bench.Tables", SimpleNamespace(load=lambda: tables))
         patch.setattr("tools.bench.stolen_cards", lambda: stolen)
         yield
 

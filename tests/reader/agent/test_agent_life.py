@@ -150,7 +150,7 @@ def test_a_cut_at_every_frame(local: EmulatedReader) -> None:
                 except ReaderError as wrong:
                     assert isinstance(wrong, CardRemoved), wrong
                     reached.add(after)
-                    until(lambda: not agent.is_here, "the break is noticed")
+                    agent.cut()
                     agent.joined()
                     assert slot.connect().transmit(READ).sw == 0x9000
         assert {0, 1, 2, 3, 4} <= reached
