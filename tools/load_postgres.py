@@ -91,6 +91,7 @@ def _measure(server: PostgresServer, key: str, practices: int, workers: int) -> 
         for worker in hired:
             assert worker.stdout is not None
             worker.stdout.readline()  # ready
+        server.rest()
         began = time.perf_counter()
         for worker in hired:
             assert worker.stdin is not None

@@ -105,6 +105,11 @@ class PostgresServer:
         self._run(statement.format(sql.Identifier(database), sql.Identifier(template)))
         return self.url(database)
 
+    def rest(self) -> None:
+        """Bring everything to the disk now, so that it is not brought there while something is measured."""
+        self._run(sql.Composed([sql.SQL("CHECKPOINT")]))
+        os.sync()
+
     def drop(self, database: str) -> None:
         """Remove a database and cut off who is connected to it."""
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
