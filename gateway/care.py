@@ -22,7 +22,7 @@ from gateway.lots.parties import InsuredIds, PractitionerIds
 from gateway.places import Place
 
 _ACT_FIELDS = ("date", "practitioner", "beneficiary", "acts", "pathway", "nature", "third_party")
-_FIELDS = (*_ACT_FIELDS, "mode", "attestation", "complementary")
+_FIELDS = (*_ACT_FIELDS, "mode", "attestation", "complementary", "accident_date")
 FOREIGN = "foreign"
 """The field of a care act for somebody insured in another state (abroad.py): on paper, never billed here."""
 _LOGICAL_NUMBER = re.compile(r"[0-9]{1,2}")
@@ -110,6 +110,7 @@ class CareAct:
     complementary: str = ""
     attestation: Attestation | None = None
     billed_this_year: tuple[tuple[str, int], ...] | None = None
+    accident_date: datetime.date | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CareAct:
@@ -150,6 +151,7 @@ class CareAct:
             complementary=_one_of(data, "complementary", COMPLEMENTARIES),
             attestation=attestation,
             billed_this_year=checked.beneficiary.billed_this_year,
+            accident_date=_accident(data.get("accident_date"), checked),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -168,6 +170,7 @@ class CareAct:
             "practitioner": {"situation": self.situation, "place": self.place},
             "beneficiary": patient,
             "attestation": None if self.attestation is None else dict(self.attestation.source),
+            "accident_date": None if self.accident_date is None else self.accident_date.isoformat(),
             **{name: getattr(self, name) for name in _SAME},
         }
 
@@ -334,6 +337,23 @@ def _part(data: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> di
                 f"{name}.{field_name(key)}: the card says it; a care act may give {', '.join(defaults)}."
             )
     return {**defaults, **part}
+
+
+def _accident(given: object, checked: billing.CareRequest) -> datetime.date | None:
+    """The day of the accident that the care is for (B2 86-94)."""
+    if given is None:
+        return None
+    if checked.nature != "at":
+        raise InputError("accident_date: only care of nature at has one; leave it out, or say nature at.")
+    try:
+        day = datetime.date.fromisoformat(given) if isinstance(given, str) and len(given) == 10 else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise InputError("accident_date: write it as YYYY-MM-DD.")
+    if day > checked.date:
+        raise InputError("accident_date: the accident is after the care; correct one of the two days.")
+    return day
 
 
 def _with_stand_ins(data: Mapping[str, Any], patient: Mapping[str, Any]) -> dict[str, Any]:

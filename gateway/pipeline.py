@@ -102,7 +102,7 @@ def build_fse(
         draft = encode_fse(
             number, practice.clock.now(), parties.practitioner, parties.insured(act), request, priced,
             mode=act.mode_code, vitale_serial=vitale.serial if vitale and act.needs_vitale else "",
-            cps_serial=parties.place.cps_serial, rectified=rectified,
+            cps_serial=parties.place.cps_serial, accident=act.accident_date, rectified=rectified,
         )  # fmt: skip
     insurer = None if rectified and not rectified.may_ask_share else insurer_of(parties, act, priced)
     with step("sign"):

@@ -161,6 +161,7 @@ class CareActIn(Asked):
     complementary: Literal["", "mutuelle", "amc"] | None = Field(
         default=None, description="Which of two complementary covers counts."
     )
+    accident_date: Day | None = Field(default=None, description="Only with nature at.")
 
 
 class PractitionerIn(Asked):

@@ -95,6 +95,7 @@ class CareForm:
     ald: bool = False
     grossesse: str = ""
     vu: str = ""
+    accident: str = ""
     attestation: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -102,7 +103,7 @@ class CareForm:
         """What a browser sent; fields that it left out are as at the beginning."""
         names = (
             "personne", "mode", "situation", "lieu", "parcours", "nature", "tiers", "couverture", "grossesse",
-            "vu",
+            "vu", "accident",
         )  # fmt: skip
         given = {name: form[name].strip() for name in names if name in form}
         if given.get("mode") not in MODES:
@@ -134,6 +135,7 @@ class CareForm:
             ald=bool(patient.get("ald")),
             grossesse=str(patient.get("pregnancy_month") or ""),
             vu=patient.get("last_seen") or "",
+            accident=act.get("accident_date") or "",
             attestation=_typed_attestation(act.get("attestation")),
         )
 
@@ -160,6 +162,8 @@ class CareForm:
             "third_party": self.tiers,
             "mode": self.mode,
         }
+        if self.accident and self.nature == "at":
+            act["accident_date"] = self.accident
         if self.couverture:
             act["complementary"] = self.couverture
         if self.mode in ON_PAPER:

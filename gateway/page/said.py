@@ -58,6 +58,7 @@ def _ids(path: str) -> str:
     return {
         "date": "date", "beneficiary.number": "personne-1", "beneficiary.ald": "ald", "pathway": "parcours",
         "beneficiary.last_seen": "vu", "beneficiary.pregnancy_month": "grossesse", "acts": "a0-code",
+        "accident_date": "accident",
         "attestation.insured.nir": "at-nir", "attestation.insured.regime": "at-regime",
         "attestation.insured.caisse": "at-caisse", "attestation.insured.centre": "at-centre",
         "attestation.beneficiary[0].birth_date": "at-naissance", "attestation.attestation.start": "at-debut",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.care import CareAct
+from gateway.errors import InputError
 from gateway.lots.fse import Fse
 from gateway.office import accepted, bill_act
 from tests.flows.flow import DOCTOR, PHARMACIST
@@ -60,3 +63,35 @@ def test_screening_is_paid_by_the_caisse(flow: Flow) -> None:
     flow.days(3)
     row = flow.row(billed.number)
     assert (row.state.value, row.paid_amo_cents, row.amc_state) == ("PAID", 300, "")
+
+
+def test_the_day_of_the_accident_is_on_the_sheet(flow: Flow) -> None:
+    """Care of nature at says when the accident was: B2 86-94 has it; without it there are zeros."""
+    flow.unlock(DOCTOR)
+    flow.put("Vitale", "vitale-single")
+    day = flow.today - timedelta(days=9)
+    for given, written in ((day.isoformat(), f"{day:%y%m%d}000"), (None, "0" * 9)):
+        act = {"date": str(flow.today), "acts": [{"code": "G"}], "nature": "at", "accident_date": given}
+        number = bill_act(flow.practice, flow.desk, act).number
+        [kept] = flow.practice.store.fse_bodies(PRACTICE, [number])
+        record = next(line for line in Fse.parse(kept).records.split(b"\r\n") if line[:1] == b"2")
+        assert record[85:94].decode() == written
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"nature": "maladie", "accident_date": "2026-01-05"}, "only care of nature at has one"),
+        ({"nature": "at", "accident_date": "2999-01-01"}, "the accident is after the care"),
+        ({"nature": "at", "accident_date": "yesterday"}, "write it as YYYY-MM-DD"),
+        ({"nature": "at", "accident_date": 20260105}, "write it as YYYY-MM-DD"),
+    ],
+)
+def test_a_day_that_is_no_accident_s(more: dict[str, object], said: str) -> None:
+    """Another nature, a day after the care, what is no day: refused and named; a good one is kept."""
+    act = {"date": "2026-11-20", "acts": [{"code": "G"}]}
+    with pytest.raises(InputError, match=r"^accident_date: ") as refused:
+        CareAct.from_json({**act, **more})
+    assert said in str(refused.value)
+    good = CareAct.from_json({**act, "nature": "at", "accident_date": "2026-11-20"})
+    assert CareAct.from_json(good.to_json()) == good

@@ -226,6 +226,7 @@ TEXTS: Mapping[str, str] = {
     "new.situation": "Place of practice",
     "new.first-situation": "the first on the card",
     "new.pregnancy": "Month of pregnancy",
+    "new.accident": "Day of the accident at work",
     "new.seen": "Seen in person on",
     "new.place": "Place without its CPS (billing number)",
     "new.mode-help": "Without a Vitale, or in degraded mode, an attestation of rights is asked for and a paper twin is printed.",

@@ -232,6 +232,7 @@ TEXTS: Mapping[str, str] = {
     "new.situation": "Lieu d'exercice",
     "new.first-situation": "le premier de la carte",
     "new.pregnancy": "Mois de grossesse",
+    "new.accident": "Date de l'accident du travail",
     "new.seen": "Vu en personne le",
     "new.place": "Lieu sans CPS (n° de facturation)",
     "new.mode-help": "Sans carte Vitale, ou en mode dégradé, une attestation de droits est demandée et un double papier est imprimé.",
