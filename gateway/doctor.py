@@ -31,6 +31,7 @@ from gateway.pki import Purpose
 from gateway.practice import Practice
 from gateway.start import Shared, equip, open_reader, open_store
 from gateway.store.rows import Counts
+from gateway.store.sqlite import held, path_of
 from gateway.store.store import Store
 from reader.agent.driver import AGENT
 from reader.console import said
@@ -130,12 +131,12 @@ def _is_in_use(visit: Visit) -> bool:
     if visit.config.store.is_shared:
         return False
     try:
-        open_store(visit.config, visit.clock, visit.rng).close()
+        with held(path_of(visit.config.store.url)):
+            return False
     except StoreError as refused:
         if refused.code != "in-use":
             raise
         return True
-    return False
 
 
 def _disk(visit: Visit) -> Said:

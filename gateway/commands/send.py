@@ -13,6 +13,7 @@ from gateway.commands.running import alone, running, token_option
 from gateway.commands.typed import json_option, settings_option
 from gateway.config import Config, load_config
 from gateway.delivery import Collected, Sent, collect, send_due
+from gateway.exchange.breaker import relay_line
 from gateway.exchange.mailbox import Maildir
 from gateway.exchange.smtp import SmtpSender
 from gateway.practice import Practice
@@ -52,13 +53,14 @@ def _by_the_gateway(options: argparse.Namespace) -> dict[str, object]:
 def _by_hand(options: argparse.Namespace) -> dict[str, object]:
     config, clock = load_config(options.config), SystemClock()
     receiver = config.receiver
+    line = relay_line(receiver.host, receiver.port)
     with alone():
         store = open_store(config, clock)
     sender = SmtpSender(receiver.host, receiver.port, allow_remote=receiver.allow_remote)
-    shared = Shared.load(config)
     with closing(store), closing(sender):
+        shared = Shared.load(config)
         practices = [equip(config, one, store, clock, system_rng, shared) for one in config.practices]
-        sent: Sent = send_due(store, sender, clock, system_rng)
+        sent: Sent = send_due(store, sender, clock, system_rng, relay=line)
         found = [collect(store, Maildir(_mailbox(config, one)), opener(one), one.id) for one in practices]
     return {**asdict(sent), **{name: sum(getattr(one, name) for one in found) for name in COLLECTED}}
 

@@ -202,21 +202,6 @@ class Config:
         """How long doubles and receipts are kept."""
         return self.store.retention_days
 
-    @property
-    def mailbox(self) -> Path:
-        """The mailbox of the first practice."""
-        return self.practice.mailbox
-
-    @property
-    def inbox(self) -> Path:
-        """The inbox of the first practice."""
-        return self.practice.inbox
-
-    @property
-    def paper(self) -> Path:
-        """Where the first practice's paper twins go."""
-        return self.practice.paper
-
     def practice_named(self, practice: str) -> PracticeConfig:
         """One practice; InputError when the settings do not have it."""
         for one in self.practices:

@@ -113,11 +113,6 @@ def backup(url: str, folder: Path, clock: Clock, *, key: str = "", key_folder: P
         return replace(made, key=copied)
 
 
-def backups(folder: Path) -> list[Backup]:
-    """The backups in a folder, the oldest first; StoreError when one of them is damaged."""
-    return [read_backup(path) for path in backup_folders(folder)]
-
-
 def backup_folders(folder: Path) -> list[Path]:
     """Where the backups in a folder are, the oldest first, each to be read with `read_backup`."""
     return [path for path in sorted(folder.glob("vitale-*Z")) if (path / _MANIFEST).is_file()]

@@ -15,7 +15,15 @@ from gateway.clock import SimulatedClock
 from gateway.errors import StoreError
 from gateway.failpoint import EXIT_CODE
 from gateway.store import migrations, schema
-from gateway.store.backup import BACKUP_POINTS, RESTORE_POINTS, Restored, backup, backups, restore
+from gateway.store.backup import (
+    BACKUP_POINTS,
+    RESTORE_POINTS,
+    Restored,
+    backup,
+    backup_folders,
+    read_backup,
+    restore,
+)
 from gateway.store.restored import DAILY
 from gateway.store.store import Store
 from tests.gateway.store.line import PRACTICE, START, Line
@@ -77,7 +85,7 @@ def test_a_backup_killed(line: Line, tmp_path: Path, name: str) -> None:
     line.store.close()
     safe = tmp_path / "backups"
     assert killed_at(name, lambda: backup(line.url, safe, line.clock)) == EXIT_CODE, f"nothing passes {name}"
-    left = backups(safe)
+    left = [read_backup(path) for path in backup_folders(safe)]
     assert len(left) == (name == "backup-named")
     line.clock.advance(timedelta(seconds=1))
     line.reopen()

@@ -18,6 +18,7 @@ from gateway.cli import main
 from gateway.clock import SimulatedClock, SystemClock
 from gateway.config import load_config
 from gateway.doctor import Finding, Level, examine
+from gateway.exchange.breaker import Breaker
 from gateway.store.store import Store
 from tests.gateway.store.line import Line
 from tools.bench import Bench
@@ -270,6 +271,17 @@ def test_a_gateway_that_runs(world: Path, examined: Findings) -> None:
     assert bad(findings) == []
     assert any("a gateway works on it" in one.says for one in findings)
     assert not any("CPS in its slot" in one.says for one in findings)
+
+
+def test_nothing_is_changed(world: Path, examined: Findings) -> None:
+    """An examination leaves the store as it is: no claim is given back, no line is tried sooner."""
+    now = SystemClock().now()
+    held = Breaker("127.0.0.1:9", 5, now, now + timedelta(minutes=9), "no")
+    with Store(f"sqlite:///{world / 'gateway.db'}", SystemClock()) as store:
+        store.note_line(held.name, held)
+    examined()
+    with Store(f"sqlite:///{world / 'gateway.db'}", SystemClock(), read_only=True) as store:
+        assert store.breakers() == [held]
 
 
 def test_the_command(world: Path, capsys: pytest.CaptureFixture[str]) -> None:

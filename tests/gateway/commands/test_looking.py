@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -279,3 +280,16 @@ def test_backup_and_back(screen: Screen, tmp_path: Path, monkeypatch: pytest.Mon
     assert json.loads(screen.out)["state"] == "SIGNED"
     assert (screen("restore", "nothing"), screen.err.count("\n")) == (1, 1)
     assert screen("backup", "copies", "--key-folder", "copies/keys") == 1
+
+
+def test_sending_by_hand_knows_the_line_of_the_daemon(screen: Screen, line: Line) -> None:
+    """send: a relay that is away is noted under the address that serve knows it by, and the lot waits."""
+    line.store = line.open()
+    numbers = line.keep()
+    line.store.keep_lot(PRACTICE, replace(line.seal(numbers), message=b"Subject: lot\r\n\r\n"), numbers)
+    line.store.close()
+    assert screen("send", "--json") == 0
+    assert json.loads(screen.out)["failed"] == 1
+    line.store = line.open(read_only=True)
+    assert [one.name for one in line.store.breakers()] == ["127.0.0.1:9"]
+    line.store.close()

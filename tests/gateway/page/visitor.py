@@ -25,24 +25,11 @@ from gateway.practice import Practice
 from gateway.seat import Seat
 from gateway.sitting import Sitting
 from reader.emulated import EmulatedReader
+from tests.gateway.api.conftest import Relay
 from tools.bench import Bench
 
 PIN = "1234"
 HOST = "127.0.0.1:8420"
-
-
-class Relay:
-    """A sender that takes every lot and keeps what it was given."""
-
-    def __init__(self) -> None:
-        self.taken: list[bytes] = []
-
-    def send(self, envelope_from: str, envelope_to: str, raw: bytes) -> None:
-        """Take it."""
-        self.taken.append(raw)
-
-    def abort(self) -> None:
-        """Nothing is under way."""
 
 
 @dataclass

@@ -18,7 +18,7 @@ import pytest
 from gateway.errors import StoreError
 from gateway.lots.numbering import MAX_INVOICE_NUMBER
 from gateway.store import schema
-from gateway.store.backup import Backup, backup, backups, read_backup, restore
+from gateway.store.backup import Backup, backup, backup_folders, read_backup, restore
 from gateway.store.restored import DAILY, LOT_STEP
 from gateway.store.store import Store
 from tests.gateway.store.line import CAISSE, PRACTICE, Line, body_of
@@ -55,7 +55,7 @@ def test_a_backup_while_the_gateway_writes(line: Line, safe: Path) -> None:
     finally:
         ended.set()
         writer.join()
-    assert [one.path.name for one in backups(safe)] == [one.path.name for one in taken]
+    assert [read_backup(path).path.name for path in backup_folders(safe)] == [one.path.name for one in taken]
     assert line.store.counts().fse["SIGNED"] == 20 + len(kept)
     line.store.close()
     for one in taken:
@@ -103,12 +103,12 @@ def test_what_is_not_backed_up(line: Line, safe: Path) -> None:
     path.write_bytes(whole[: page * 4096] + bytes(4096) + whole[page * 4096 + 4096 :])
     with pytest.raises(StoreError, match="damaged"):
         backup(line.url, safe, line.clock)
-    assert backups(safe) == []
+    assert backup_folders(safe) == []
     path.write_bytes(whole)
     line.reopen()
-    assert len(backups(safe)) == 0
+    assert len([read_backup(path) for path in backup_folders(safe)]) == 0
     made(line, safe)
-    assert len(backups(safe)) == 1
+    assert len([read_backup(path) for path in backup_folders(safe)]) == 1
 
 
 def test_there_and_back(line: Line, safe: Path) -> None:
